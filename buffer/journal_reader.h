@@ -1,0 +1,100 @@
+// JournalReader: reads a journal file that another thread or process may be writing, or a sealed
+// one. The only reader of the tables; the link, the command line and the exporters use it.
+//
+// Threads: one thread uses a JournalReader. No statement stays open between calls, so a reader
+// never holds the writer's WAL back; a call steps at most 64 rows before it resets.
+//
+// Bytes from the file are hostile: a row that is not what docs/journal.md says is kCorrupt, naming
+// the file and the sequence; other rows stay readable.
+
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "buffer/journal.h"
+#include "proto/status.h"
+
+namespace pitbox {
+
+struct StoredEntry {
+  std::uint64_t first = 0;  // Sequences; equal unless compacted.
+  std::uint64_t last = 0;
+  bool is_event = false;
+  std::string car;
+  std::string kind;  // Of an event.
+  std::uint64_t rows = 0;
+  std::uint64_t samples = 0;
+  std::int64_t first_ns = 0;  // CLOCK_BOOTTIME of the boot that the anchor before it names.
+  std::int64_t last_ns = 0;
+  std::vector<ContentHash> hashes;         // One per sequence.
+  std::vector<std::uint64_t> definitions;  // Prefixes; empty for an event.
+  std::string bytes;                       // Blob or serialised event.
+};
+
+struct StoredLap {
+  std::uint64_t sequence = 0;
+  std::string car;
+  std::uint32_t lap = 0;
+  std::string kind;
+  std::int64_t lap_time_ms = 0;
+  std::vector<std::int64_t> sector_time_ms;
+  std::int64_t started_at_ms = 0;
+  std::string evidence;
+};
+
+class JournalReader {
+ public:
+  // kCorrupt if it is no journal, or of a format more than one step newer; kTryAgain if locked.
+  static Result<std::unique_ptr<JournalReader>> open(const std::filesystem::path& file);
+  ~JournalReader();
+  JournalReader(const JournalReader&) = delete;
+  JournalReader& operator=(const JournalReader&) = delete;
+
+  // Constant for a file.
+  std::uint64_t incarnation() const;
+  std::uint64_t rekeyed_from() const;
+  const Uuid& box_id() const;
+  const std::filesystem::path& file() const;
+
+  // As of now:
+  Result<SessionInfo> session();
+  Result<bool> session_ended();
+  Result<std::uint64_t> last_sequence();
+  Result<RangeSet> acknowledged();
+  Result<Counters> counters();
+  Result<std::map<std::string, ConsumedPosition>> positions();
+  Result<std::vector<StoredLap>> laps();
+  Result<std::vector<DefinitionPtr>> definitions();
+  // Null if the file has none with that prefix. Cached.
+  Result<DefinitionPtr> definition(std::uint64_t prefix);
+
+  // The entry that holds `sequence`. kRejected if the file does not hold it.
+  Result<StoredEntry> entry(std::uint64_t sequence);
+  // Calls `visit` for each entry with first >= `from`, in order, until it returns false or all were
+  // seen. A corrupt row is reported through `bad` (sequence, reason) and skipped.
+  Status scan(std::uint64_t from, const std::function<bool(const StoredEntry&)>& visit,
+              const std::function<void(std::uint64_t, const Status&)>& bad = {});
+  // Sum of blob and event bytes of sequences in `range`, from the tables' own sizes.
+  Result<std::uint64_t> bytes_in(Range range);
+  // Totals over the file: entries, batches, rows (records), samples, bytes.
+  struct Totals {
+    std::uint64_t batches = 0;
+    std::uint64_t events = 0;
+    std::uint64_t records = 0;
+    std::uint64_t samples = 0;
+    std::uint64_t bytes = 0;
+  };
+  Result<Totals> totals();
+
+ private:
+  struct State;
+  explicit JournalReader(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pitbox

@@ -1,0 +1,90 @@
+// SessionStore: the state directory of a box: which sessions there are, their journal files, and
+// which file may be appended to.
+//
+//   STATE/box.db                                 box id, sessions, files, file identities; what is
+//                                                not an identity is rebuildable from the files
+//   STATE/sessions/<session-id>/<n>-<incarnation>.db
+//
+// Threads: one (the recorder's, or a command that holds the lock). The directory is flocked while
+// a store opened for writing lives; list_sessions() and find_session() only read, without the lock.
+//
+// A file is appended to only while its device, inode and the random token kept in box.db are the
+// ones it was created with; a copy, a restored older file or one that was moved back never is: it
+// becomes read-only and a new file with a new incarnation takes over.
+
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "buffer/handover.h"
+#include "buffer/journal.h"
+#include "proto/status.h"
+#include "proto/uuid.h"
+
+namespace pitbox {
+
+struct SessionFiles {
+  SessionInfo info;
+  bool open = false;                         // Being recorded, or was when the daemon last stopped.
+  bool complete = false;                     // The room held everything when last heard of.
+  std::vector<std::filesystem::path> files;  // Oldest first (by n).
+};
+
+class SessionStore {
+ public:
+  // Creates the directory and box.db as needed. A box.db that does not open is set aside as
+  // `box.db.quarantine-<time>` and rebuilt from the journal files (under a new box id only if no
+  // file names one). kTryAgain if another process holds the lock.
+  static Result<std::unique_ptr<SessionStore>> open(const std::filesystem::path& state_directory,
+                                                    const Journal::Options& defaults);
+  ~SessionStore();
+  SessionStore(const SessionStore&) = delete;
+  SessionStore& operator=(const SessionStore&) = delete;
+
+  const Uuid& box_id() const;
+
+  // The session left open, ready to be appended to: in its live file if that passes the identity
+  // check (and opens), else in a new one that begins with what the old one's last commit said
+  // (positions, decoder states, lap state, counters), the old one being set aside. Null if no
+  // session is open.
+  Result<std::unique_ptr<Journal>> resume();
+  // Starts a session in a new file. kRejected if one is open, or the id exists.
+  Result<std::unique_ptr<Journal>> begin(const SessionInfo& info);
+  // Sets the journal's file aside (read-only from now) and continues its session in a new file.
+  // `carry`: positions, states and counters for the new file's first commit. `cut`: the old file
+  // holds nothing of ours beyond its last commit; later sequences in it are ignored for ever.
+  Result<std::unique_ptr<Journal>> replace(std::unique_ptr<Journal> journal, const Commit& carry,
+                                           std::uint64_t rekeyed_from, std::string_view reason);
+  // Ends the open session: seals the journal.
+  Status end(std::unique_ptr<Journal> journal);
+
+  // What is to be sent, without the live journal's own head (its owner adds that).
+  Result<JournalHeads> heads(const Journal* live);
+  // Acknowledged ranges of a file that is no longer live.
+  Status acknowledge(const Acknowledged& acknowledged);
+  Status set_complete(const Uuid& session, bool complete);
+
+  // The greatest consumed position of `ring_id` over the session's files and the store's own memory
+  // of earlier sessions; nothing if no file knows that ring.
+  Result<std::optional<ConsumedPosition>> consumed(std::string_view source, std::uint64_t ring_id);
+
+ private:
+  struct State;
+  explicit SessionStore(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Readers' side; each works with or without a running daemon.
+Result<std::vector<SessionFiles>> list_sessions(const std::filesystem::path& state_directory);
+// SESSION as the command line takes it: an id, a unique prefix of one, a path to a journal file or
+// a session's folder, or "latest". kRejected with what was found if none or several match.
+Result<SessionFiles> find_session(const std::filesystem::path& state_directory,
+                                  std::string_view session);
+
+}  // namespace pitbox

@@ -1,0 +1,242 @@
+#include "proto/sqlite.h"
+
+#include <sqlite3.h>
+
+#include <utility>
+
+namespace pitbox {
+namespace {
+
+// SQLite codes by remedy; extended codes carry the primary one in their low byte.
+Code remedy_of(int code) {
+  switch (code & 0xFF) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return Code::kTryAgain;
+    case SQLITE_FULL:
+      return Code::kFull;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+      return Code::kCorrupt;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+      return Code::kRejected;
+    default:
+      return Code::kFatal;
+  }
+}
+
+Status status_of(sqlite3* database, const char* step) {
+  const int code = sqlite3_extended_errcode(database);
+  return {remedy_of(code), std::string(step) + ": " + sqlite3_errmsg(database) + " (sqlite " +
+                               std::to_string(code) + ")"};
+}
+
+std::string_view view_of(const void* data, int size) {
+  if (data == nullptr || size <= 0) return {};
+  return {static_cast<const char*>(data), static_cast<std::size_t>(size)};
+}
+
+// SQLite takes a null pointer for NULL; an empty text or blob needs some address.
+const char* address_of(std::string_view value) {
+  return value.empty() ? "" : value.data();
+}
+
+int note_wal_pages(void* counter, sqlite3*, const char*, int pages) {
+  *static_cast<int*>(counter) = pages;
+  return SQLITE_OK;
+}
+
+}  // namespace
+
+Statement::Statement(Statement&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
+
+Statement& Statement::operator=(Statement&& other) noexcept {
+  std::swap(raw_, other.raw_);
+  return *this;
+}
+
+Statement::~Statement() {
+  sqlite3_finalize(raw_);
+}
+
+Statement& Statement::bind(int index, std::int64_t value) {
+  CHECK(sqlite3_bind_int64(raw_, index, value) == SQLITE_OK);
+  return *this;
+}
+
+Statement& Statement::bind_u64(int index, std::uint64_t value) {
+  return bind(index, static_cast<std::int64_t>(value));
+}
+
+Statement& Statement::bind_text(int index, std::string_view value) {
+  CHECK(sqlite3_bind_text64(raw_, index, address_of(value), value.size(), SQLITE_STATIC,
+                            SQLITE_UTF8) == SQLITE_OK);
+  return *this;
+}
+
+Statement& Statement::bind_blob(int index, std::string_view value) {
+  CHECK(sqlite3_bind_blob64(raw_, index, address_of(value), value.size(), SQLITE_STATIC) ==
+        SQLITE_OK);
+  return *this;
+}
+
+Statement& Statement::bind_null(int index) {
+  CHECK(sqlite3_bind_null(raw_, index) == SQLITE_OK);
+  return *this;
+}
+
+Result<bool> Statement::step() {
+  const int code = sqlite3_step(raw_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  Status failure = error("step");
+  reset();
+  return failure;
+}
+
+Status Statement::run() {
+  const auto stepped = step();
+  reset();
+  return stepped.ok() ? Status() : stepped.status();
+}
+
+void Statement::reset() {
+  sqlite3_reset(raw_);
+}
+
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(raw_, column);
+}
+double Statement::real(int column) const {
+  return sqlite3_column_double(raw_, column);
+}
+
+std::string_view Statement::text(int column) const {
+  const unsigned char* data = sqlite3_column_text(raw_, column);
+  return view_of(data, sqlite3_column_bytes(raw_, column));
+}
+
+std::string_view Statement::blob(int column) const {
+  const void* data = sqlite3_column_blob(raw_, column);
+  return view_of(data, sqlite3_column_bytes(raw_, column));
+}
+
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(raw_, column) == SQLITE_NULL;
+}
+
+Status Statement::error(const char* step) const {
+  return status_of(sqlite3_db_handle(raw_), step);
+}
+
+Result<Database> Database::open(const std::filesystem::path& file, Mode mode,
+                                const std::string& vfs) {
+  int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  if (mode == Mode::kReadOnly) flags |= SQLITE_OPEN_READONLY;
+  if (mode == Mode::kReadWrite) flags |= SQLITE_OPEN_READWRITE;
+  if (mode == Mode::kCreate) flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(file.c_str(), &raw, flags, vfs.empty() ? nullptr : vfs.c_str());
+  Database database(raw);
+  if (code != SQLITE_OK) {
+    if (raw == nullptr) return Status(Code::kFatal, "open " + file.string() + ": out of memory");
+    return database.error("open").within(file.string());
+  }
+  sqlite3_wal_hook(raw, note_wal_pages, database.wal_pages_.get());
+  return database;
+}
+
+Database::Database(sqlite3* raw) : raw_(raw) {}
+
+Database::Database(Database&& other) noexcept
+    : raw_(std::exchange(other.raw_, nullptr)), wal_pages_(std::move(other.wal_pages_)) {}
+
+Database& Database::operator=(Database&& other) noexcept {
+  std::swap(raw_, other.raw_);
+  std::swap(wal_pages_, other.wal_pages_);
+  return *this;
+}
+
+Database::~Database() {
+  sqlite3_close_v2(raw_);
+}
+
+Status Database::exec(const char* sql) {
+  if (sqlite3_exec(raw_, sql, nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+  return error(std::string(sql).substr(0, 40).c_str());
+}
+
+Result<Statement> Database::prepare(std::string_view sql) {
+  sqlite3_stmt* raw = nullptr;
+  const int code = sqlite3_prepare_v3(raw_, sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+  if (code != SQLITE_OK) return error("prepare");
+  return Statement(raw);
+}
+
+Result<std::int64_t> Database::integer(std::string_view sql) {
+  auto statement = prepare(sql);
+  if (!statement.ok()) return statement.status();
+  const auto row = statement.value().step();
+  if (!row.ok()) return row.status();
+  if (!row.value()) return Status(Code::kRejected, "no row for: " + std::string(sql));
+  return statement.value().integer(0);
+}
+
+Result<std::string> Database::text(std::string_view sql) {
+  auto statement = prepare(sql);
+  if (!statement.ok()) return statement.status();
+  const auto row = statement.value().step();
+  if (!row.ok()) return row.status();
+  if (!row.value()) return Status(Code::kRejected, "no row for: " + std::string(sql));
+  return std::string(statement.value().text(0));
+}
+
+Status Database::checkpoint(bool truncate) {
+  const int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+  int log_pages = 0;
+  int copied_pages = 0;
+  const int code = sqlite3_wal_checkpoint_v2(raw_, nullptr, mode, &log_pages, &copied_pages);
+  if (code != SQLITE_OK) return error("checkpoint");
+  if (copied_pages >= log_pages) *wal_pages_ = 0;
+  return {};
+}
+
+void Database::set_busy_timeout_ms(int milliseconds) {
+  sqlite3_busy_timeout(raw_, milliseconds);
+}
+
+std::int64_t Database::changes() const {
+  return sqlite3_changes64(raw_);
+}
+
+Status Database::error(const char* step) const {
+  return status_of(raw_, step);
+}
+
+Result<Transaction> Transaction::begin(Database& database) {
+  Status begun = database.exec("BEGIN IMMEDIATE");
+  if (!begun.ok()) return begun;
+  return Transaction(database);
+}
+
+Transaction::Transaction(Transaction&& other) noexcept
+    : database_(std::exchange(other.database_, nullptr)) {}
+
+Transaction::~Transaction() {
+  if (database_ == nullptr) return;
+  // A failed COMMIT may have rolled back already; then this is refused, which is fine.
+  static_cast<void>(database_->exec("ROLLBACK").ok());
+}
+
+Status Transaction::commit() {
+  CHECK(database_ != nullptr);
+  Status committed = database_->exec("COMMIT");
+  if (committed.ok()) database_ = nullptr;
+  return committed;
+}
+
+}  // namespace pitbox

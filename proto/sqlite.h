@@ -1,0 +1,106 @@
+// A thin door to SQLite: connection and statement as owned values, errors as Status. The box's
+// journals and the room's store both stand on it; nothing else includes <sqlite3.h>.
+//
+// Threads: a Database and its Statements belong to one thread at a time (SQLite's own mutexes are
+// off). Statements must not outlive their Database.
+//
+// Errors: busy or locked is kTryAgain; full is kFull; corrupt or not a database is kCorrupt; a
+// constraint is kRejected; anything else (I/O, out of memory, misuse) is kFatal.
+
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "proto/status.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace pitbox {
+
+class Statement {
+ public:
+  Statement() = default;
+  explicit Statement(sqlite3_stmt* raw) : raw_(raw) {}
+  Statement(Statement&& other) noexcept;
+  Statement& operator=(Statement&& other) noexcept;
+  ~Statement();
+
+  // Parameters count from 1. The bytes of text and blobs must stay valid until the next reset().
+  Statement& bind(int index, std::int64_t value);
+  Statement& bind_u64(int index, std::uint64_t value);  // Stored as the same 64 bits.
+  Statement& bind_text(int index, std::string_view value);
+  Statement& bind_blob(int index, std::string_view value);
+  Statement& bind_null(int index);
+
+  // True: a row is there. False: done.
+  Result<bool> step();
+  // Steps a statement that gives no rows, and resets it.
+  Status run();
+  void reset();
+
+  // Of the current row; columns count from 0. Views are valid until the next step() or reset().
+  std::int64_t integer(int column) const;
+  std::uint64_t u64(int column) const { return static_cast<std::uint64_t>(integer(column)); }
+  double real(int column) const;
+  std::string_view text(int column) const;
+  std::string_view blob(int column) const;
+  bool is_null(int column) const;
+
+ private:
+  Status error(const char* step) const;
+  sqlite3_stmt* raw_ = nullptr;
+};
+
+class Database {
+ public:
+  enum class Mode { kReadOnly, kReadWrite, kCreate };
+  // `vfs`: name of the SQLite VFS to use; empty for the default one.
+  static Result<Database> open(const std::filesystem::path& file, Mode mode,
+                               const std::string& vfs = {});
+  Database(Database&& other) noexcept;
+  Database& operator=(Database&& other) noexcept;
+  ~Database();
+
+  // Runs one or several statements without parameters or rows.
+  Status exec(const char* sql);
+  Result<Statement> prepare(std::string_view sql);
+  // The first column of the first row, e.g. of a PRAGMA. kRejected if there is no row.
+  Result<std::int64_t> integer(std::string_view sql);
+  Result<std::string> text(std::string_view sql);
+
+  // Copies WAL pages into the database without waiting for anybody (PASSIVE), or all of them,
+  // emptying the WAL file (`truncate`).
+  Status checkpoint(bool truncate);
+  // How long a call waits for a lock before kTryAgain. 0 at first.
+  void set_busy_timeout_ms(int milliseconds);
+  std::int64_t changes() const;
+  // Pages in the WAL as of the last commit on this connection.
+  int wal_pages() const { return *wal_pages_; }
+
+ private:
+  explicit Database(sqlite3* raw);
+  Status error(const char* step) const;
+  sqlite3* raw_ = nullptr;
+  std::unique_ptr<int> wal_pages_ = std::make_unique<int>(0);  // Its address is given to SQLite.
+};
+
+// BEGIN IMMEDIATE .. COMMIT; rolls back if commit() was not called or failed.
+class Transaction {
+ public:
+  static Result<Transaction> begin(Database& database);
+  Transaction(Transaction&& other) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+  Status commit();
+
+ private:
+  explicit Transaction(Database& database) : database_(&database) {}
+  Database* database_;
+};
+
+}  // namespace pitbox

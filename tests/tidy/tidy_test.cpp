@@ -1,0 +1,96 @@
+// The house rules that a machine can hold: includes point one way, lines fit the screen, and each
+// third-party C library is included by one file per module.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// A module may include its own headers and those of the modules named here.
+const std::map<std::string, std::set<std::string>> kMayInclude = {
+    {"proto", {}},
+    {"buffer", {"proto"}},
+    {"ingest", {"buffer", "proto"}},
+    {"sync", {"buffer", "proto"}},
+    {"export", {"buffer", "proto"}},
+    {"config", {"export", "sync", "ingest", "buffer", "proto"}},
+    {"room", {"proto"}},
+};
+
+// Headers of C libraries, by the name they are included with.
+const std::vector<std::string> kDoors = {"sqlite3.h", "libwebsockets.h", "curl/curl.h",
+                                         "zstd.h",    "xxhash.h",        "openssl/"};
+
+fs::path source_directory() {
+  return PITBOX_SOURCE_DIR;
+}
+
+bool is_source(const fs::path& path) {
+  return path.extension() == ".h" || path.extension() == ".cpp";
+}
+
+using LineVisitor = std::function<void(const fs::path&, int number, const std::string& line)>;
+
+int each_line(const std::string& folder, const LineVisitor& visit) {
+  int lines = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(source_directory() / folder)) {
+    if (!is_source(entry.path())) continue;
+    std::ifstream file(entry.path());
+    int number = 0;
+    for (std::string line; std::getline(file, line);) {
+      visit(entry.path(), ++number, line);
+      ++lines;
+    }
+  }
+  return lines;
+}
+
+TEST(Tidy, IncludesPointOneWay) {
+  for (const auto& [module, below] : kMayInclude) {
+    auto allowed = below;
+    allowed.insert(module);
+    const int lines = each_line(module, [&](const fs::path& file, int number, const auto& line) {
+      if (!line.starts_with("#include \"")) return;
+      const std::string target = line.substr(10, line.find('/') - 10);
+      EXPECT_TRUE(allowed.contains(target)) << file << ":" << number << ": " << line;
+    });
+    EXPECT_GT(lines, 0) << module << " has no sources: is the test looking in the right place?";
+  }
+}
+
+TEST(Tidy, LinesFitTheScreen) {
+  for (const char* folder : {"proto", "buffer", "ingest", "sync", "export", "config", "room",
+                             "apps", "tests", "bench"}) {
+    each_line(folder, [&](const fs::path& file, int number, const std::string& line) {
+      EXPECT_LE(line.size(), 100U) << file << ":" << number;
+    });
+  }
+}
+
+TEST(Tidy, EachLibraryHasOneDoorPerModule) {
+  for (const auto& [module, below] : kMayInclude) {
+    std::map<std::string, std::set<std::string>> includers;
+    each_line(module, [&](const fs::path& file, int, const std::string& line) {
+      if (!line.starts_with("#include <")) return;
+      for (const std::string& door : kDoors) {
+        if (line.starts_with("#include <" + door)) includers[door].insert(file.string());
+      }
+    });
+    for (const auto& [door, files] : includers) {
+      std::string names;
+      for (const std::string& file : files) names += "\n  " + file;
+      EXPECT_EQ(files.size(), 1U) << module << " includes <" << door << "> in:" << names;
+    }
+  }
+}
+
+}  // namespace
