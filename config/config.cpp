@@ -1,0 +1,387 @@
+#include "config/config.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "config/config_keys.h"
+
+namespace pitbox {
+namespace {
+
+constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxSources = 64;
+
+// Where in the file something stands, for messages.
+struct Place {
+  std::string file;
+  unsigned line = 0;
+
+  std::string text() const { return line == 0 ? file : file + ":" + std::to_string(line); }
+};
+
+Status refuse(const Place& place, const std::string& key, const std::string& what) {
+  return {Code::kRejected, place.text() + ": " + (key.empty() ? "" : key + ": ") + what};
+}
+
+Place place_of(std::string_view file, const toml::node& node) {
+  return {std::string(file), static_cast<unsigned>(node.source().begin.line)};
+}
+
+std::optional<double> to_number(const toml::node& node) {
+  if (const auto* number = node.as_floating_point()) return number->get();
+  if (const auto* number = node.as_integer()) return static_cast<double>(number->get());
+  return std::nullopt;
+}
+
+std::optional<GeoPoint> to_point(const toml::node& node) {
+  const auto* pair = node.as_array();
+  if (pair == nullptr || pair->size() != 2) return std::nullopt;
+  const auto latitude = to_number(*pair->get(0));
+  const auto longitude = to_number(*pair->get(1));
+  if (!latitude || !longitude) return std::nullopt;
+  return GeoPoint{*latitude, *longitude};
+}
+
+std::optional<GeoLine> to_line(const toml::node& node) {
+  const auto* pair = node.as_array();
+  if (pair == nullptr || pair->size() != 2) return std::nullopt;
+  const auto from = to_point(*pair->get(0));
+  const auto to = to_point(*pair->get(1));
+  if (!from || !to) return std::nullopt;
+  return GeoLine{*from, *to};
+}
+
+template <typename T, typename Convert>
+std::optional<ConfigValue> to_list(const toml::node& node, Convert convert) {
+  const auto* array = node.as_array();
+  if (array == nullptr) return std::nullopt;
+  std::vector<T> items;
+  for (const toml::node& element : *array) {
+    auto item = convert(element);
+    if (!item) return std::nullopt;
+    items.push_back(*std::move(item));
+  }
+  return ConfigValue(std::move(items));
+}
+
+std::optional<std::string> to_text(const toml::node& node) {
+  const auto* text = node.as_string();
+  return text == nullptr ? std::nullopt : std::optional(text->get());
+}
+
+// The node as the key's type, or nothing if it is of another one.
+std::optional<ConfigValue> to_value(ConfigType type, const toml::node& node) {
+  switch (type) {
+    case ConfigType::kText:
+      if (auto text = to_text(node)) return ConfigValue(*std::move(text));
+      return std::nullopt;
+    case ConfigType::kInteger:
+      if (const auto* number = node.as_integer()) return ConfigValue(number->get());
+      return std::nullopt;
+    case ConfigType::kNumber:
+      if (const auto number = to_number(node)) return ConfigValue(*number);
+      return std::nullopt;
+    case ConfigType::kTexts:
+      return to_list<std::string>(node, to_text);
+    case ConfigType::kLine:
+      if (const auto line = to_line(node)) return ConfigValue(*line);
+      return std::nullopt;
+    case ConfigType::kLines:
+      return to_list<GeoLine>(node, to_line);
+  }
+  return std::nullopt;
+}
+
+std::string expectation(const ConfigKey& key) {
+  return std::string(to_string(key.type)) + "; allowed: " + key.allowed;
+}
+
+Status apply(Config& config, const ConfigKey& key, std::size_t index, const toml::node& node,
+             const Place& place) {
+  const auto value = to_value(key.type, node);
+  if (!value) return refuse(place, key.path(), "wrong type, want a " + expectation(key));
+  if (const auto why = key.set(config, index, *value)) {
+    return refuse(place, key.path(), *why + "; want a " + expectation(key));
+  }
+  return {};
+}
+
+std::string names_in(std::string_view section) {
+  std::string names;
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section == section) names += (names.empty() ? "" : ", ") + key.name;
+  }
+  return names;
+}
+
+Status apply_table(Config& config, const toml::table& table, const std::string& section,
+                   std::size_t index, std::string_view file) {
+  for (const auto& [name, node] : table) {
+    const Place place = place_of(file, node);
+    const auto& keys = config_keys();
+    const auto key = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) {
+      return k.section == section && k.name == name.str();
+    });
+    if (key == keys.end()) {
+      return refuse(place, section + "." + std::string(name.str()),
+                    "unknown key; allowed in [" + section + "]: " + names_in(section));
+    }
+    if (Status applied = apply(config, *key, index, node, place); !applied.ok()) return applied;
+  }
+  return {};
+}
+
+bool is_section(std::string_view name) {
+  return std::any_of(config_keys().begin(), config_keys().end(),
+                     [&](const ConfigKey& key) { return key.section == name; });
+}
+
+Status apply_sources(Config& config, const toml::node& node, std::string_view file) {
+  const auto* array = node.as_array();
+  if (array == nullptr || (!array->empty() && !array->is_array_of_tables())) {
+    return refuse(place_of(file, node), "source", "want [[source]] tables");
+  }
+  if (array->size() > kMaxSources) {
+    return refuse(place_of(file, node), "source",
+                  "at most " + std::to_string(kMaxSources) + " sources");
+  }
+  for (const toml::node& element : *array) {
+    config.sources.emplace_back();
+    Status applied =
+        apply_table(config, *element.as_table(), "source", config.sources.size() - 1, file);
+    if (!applied.ok()) return applied;
+    const SourceConfig& source = config.sources.back();
+    if (source.name.empty()) {
+      return refuse(place_of(file, element), "source.name", "every [[source]] needs a name");
+    }
+  }
+  return {};
+}
+
+Status apply_document(Config& config, const toml::table& document, std::string_view file) {
+  for (const auto& [name, node] : document) {
+    const std::string key(name.str());
+    Status applied;
+    if (key == "source") {
+      applied = apply_sources(config, node, file);
+    } else if (is_section(key) && node.is_table()) {
+      applied = apply_table(config, *node.as_table(), key, 0, file);
+    } else if (is_section(key)) {
+      applied = refuse(place_of(file, node), key, "want a table: [" + key + "]");
+    } else {
+      toml::table top;
+      const auto& keys = config_keys();
+      const auto known = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) {
+        return k.section.empty() && k.name == key;
+      });
+      if (known == keys.end()) {
+        applied = refuse(place_of(file, node), key,
+                         "unknown key; allowed at the top level: " + names_in("") +
+                             " and the tables source, journal, track, room, api, live_view");
+      } else {
+        applied = apply(config, *known, 0, node, place_of(file, node));
+      }
+    }
+    if (!applied.ok()) return applied;
+  }
+  return {};
+}
+
+// A variable's text as the TOML it stands for: texts need no quotes there.
+Result<toml::table> variable_document(const ConfigKey& key, const std::string& text) {
+  const std::string literal = key.type == ConfigType::kText ? toml_text(text) : text;
+  try {
+    return toml::parse("value = " + literal);
+  } catch (const toml::parse_error& error) {
+    return Status(Code::kRejected, std::string(error.description()));
+  }
+}
+
+Status apply_variable(Config& config, const ConfigKey& key, const std::string& variable,
+                      const std::string& text) {
+  const Place place{"environment variable " + variable};
+  const auto document = variable_document(key, text);
+  if (!document.ok()) return refuse(place, key.path(), "want a " + expectation(key));
+  return apply(config, key, 0, *document.value().get("value"), place);
+}
+
+Status apply_environment(Config& config, const Environment& environment) {
+  for (const ConfigKey& key : config_keys()) {
+    if (key.variable().empty()) continue;
+    if (key.path() == "room.driver") {
+      if (const auto driver = environment("REALTIME_DRIVER")) {
+        Status applied = apply_variable(config, key, "REALTIME_DRIVER", *driver);
+        if (!applied.ok()) return applied;
+      }
+    }
+    if (const auto text = environment(key.variable())) {
+      Status applied = apply_variable(config, key, key.variable(), *text);
+      if (!applied.ok()) return applied;
+    }
+  }
+  return {};
+}
+
+bool is_source_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+  });
+}
+
+bool is_power_of_two(std::int64_t n) {
+  return n > 0 && (n & (n - 1)) == 0;
+}
+
+bool has_scheme(const std::string& url, std::string_view plain, std::string_view secure) {
+  return url.empty() || url.starts_with(plain) || url.starts_with(secure);
+}
+
+// What no single key can say.
+Status check_sources(const Config& config, const Place& place) {
+  std::set<std::string> names;
+  for (const SourceConfig& source : config.sources) {
+    const std::string key = "source '" + source.name + "'";
+    if (!is_source_name(source.name)) {
+      return refuse(place, key, "a name is 1 to 64 letters, digits, - and _");
+    }
+    if (!names.insert(source.name).second) return refuse(place, key, "two sources have this name");
+    if (!is_power_of_two(source.ring_mib)) {
+      return refuse(place, key, "ring_mib must be a power of two");
+    }
+    if (source.slot_bytes % 64 != 0) {
+      return refuse(place, key, "slot_bytes must be a multiple of 64");
+    }
+    const auto colon = source.listen.rfind(':');
+    if (colon == std::string::npos) return refuse(place, key, "listen must be ADDRESS:PORT");
+    const std::string port = source.listen.substr(colon + 1);
+    int number = -1;
+    const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
+    if (port.empty() || parsed.ptr != port.data() + port.size() || number < 0 || number > 65535) {
+      return refuse(place, key, "the port in listen must be 0..65535");
+    }
+  }
+  return {};
+}
+
+Status check_whole(const Config& config, const Place& place) {
+  if (config.sources.empty()) {
+    return refuse(place, "source", "no [[source]]: there is nothing to hear");
+  }
+  if (Status checked = check_sources(config, place); !checked.ok()) return checked;
+  if (!is_power_of_two(config.page_kib)) {
+    return refuse(place, "journal.page_kib", "must be 4, 8, 16, 32 or 64");
+  }
+  if (!has_scheme(config.room_url, "ws://", "wss://")) {
+    return refuse(place, "room.url", "must begin with ws:// or wss://");
+  }
+  if (!has_scheme(config.api_url, "http://", "https://")) {
+    return refuse(place, "api.url", "must begin with http:// or https://");
+  }
+  if (!config.track.sectors.empty() && !config.track.start_finish) {
+    return refuse(place, "track.sectors", "sector lines need a start_finish line");
+  }
+  return {};
+}
+
+}  // namespace
+
+Environment process_environment() {
+  return [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+}
+
+Result<Config> parse_config(std::string_view text, std::string_view file,
+                            const Environment& environment) {
+  Config config;
+  try {
+    const toml::table document = toml::parse(text, file);
+    if (Status applied = apply_document(config, document, file); !applied.ok()) return applied;
+  } catch (const toml::parse_error& error) {
+    const Place place{std::string(file), static_cast<unsigned>(error.source().begin.line)};
+    return refuse(place, "", "not TOML: " + std::string(error.description()));
+  }
+  if (Status applied = apply_environment(config, environment); !applied.ok()) return applied;
+  if (Status checked = check_whole(config, {std::string(file)}); !checked.ok()) return checked;
+  return config;
+}
+
+Result<Config> load_config(const std::filesystem::path& file, const Environment& environment) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) {
+    return Status(Code::kRejected, file.string() +
+                                       ": cannot be read; give a file with --config or set "
+                                       "PITBOX_CONFIG (see docs/config.md)");
+  }
+  std::string text(kMaxFileBytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > kMaxFileBytes) {
+    return Status(Code::kRejected, file.string() + ": larger than 1 MiB, not a configuration");
+  }
+  return parse_config(text, file.string(), environment);
+}
+
+std::string print_config(const Config& config, bool with_secrets) {
+  std::string out;
+  std::string section;
+  const auto print = [&](const ConfigKey& key, std::size_t index) {
+    std::string literal = key.get(config, index);
+    if (literal.empty()) return;
+    if (key.is_secret && !with_secrets && literal != "\"\"") literal = "\"***\"";
+    out += key.name + " = " + literal + "\n";
+  };
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section != section) {
+      section = key.section;
+      if (section != "source") out += "\n[" + section + "]\n";
+    }
+    if (section != "source") print(key, 0);
+    if (section != "source" || key.name != "name") continue;
+    for (std::size_t index = 0; index < config.sources.size(); ++index) {
+      out += "\n[[source]]\n";
+      for (const ConfigKey& source_key : config_keys()) {
+        if (source_key.section == "source") print(source_key, index);
+      }
+    }
+  }
+  return out;
+}
+
+std::string config_reference() {
+  Config defaults;
+  defaults.sources.emplace_back();
+  std::string out =
+      "# Configuration\n\n"
+      "One TOML file, given to `pitboxd --config FILE`. `pitboxd --check-config` reads it and says "
+      "what\nis wrong; `pitboxd --print-config` shows what is in force. Every key has a default "
+      "except a\nsource's name. An environment variable, where one is named, wins over the file.\n";
+  std::string section = "-";
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section != section) {
+      section = key.section;
+      const std::string title = section.empty()       ? "Top level"
+                                : section == "source" ? "`[[source]]`, once for each source"
+                                                      : "`[" + section + "]`";
+      out += "\n## " + title + "\n\n| key | type, allowed | default | variable | purpose |\n" +
+             "|---|---|---|---|---|\n";
+    }
+    const std::string literal = key.get(defaults, 0);
+    std::string variable = key.variable().empty() ? "" : "`" + key.variable() + "`";
+    if (key.path() == "room.driver") variable += " or `REALTIME_DRIVER`";
+    out += "| `" + key.name + "` | " + std::string(to_string(key.type)) + "; " + key.allowed +
+           " | " + (literal.empty() ? "none" : "`" + literal + "`") + " | " + variable + " | " +
+           key.purpose + " |\n";
+  }
+  return out;
+}
+
+}  // namespace pitbox

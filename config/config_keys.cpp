@@ -1,0 +1,347 @@
+#include "config/config_keys.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "proto/check.h"
+
+namespace pitbox {
+namespace {
+
+using Refusal = std::optional<std::string>;
+
+std::string number_text(double value) {
+  std::array<char, 32> buffer{};
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  std::string text(buffer.data(), end);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string line_text(const GeoLine& line) {
+  std::string text = "[";
+  for (const GeoPoint& point : line) {
+    if (text.size() > 1) text += ", ";
+    text += "[" + number_text(point.latitude) + ", " + number_text(point.longitude) + "]";
+  }
+  return text + "]";
+}
+
+Refusal check_line(const GeoLine& line) {
+  for (const GeoPoint& point : line) {
+    if (!(std::abs(point.latitude) <= 90 && std::abs(point.longitude) <= 180)) {
+      return "latitude must be within -90..90 and longitude within -180..180";
+    }
+  }
+  if (line[0] == line[1]) return "the two ends of a line must differ";
+  return std::nullopt;
+}
+
+// Keys are built from an accessor: a function from (Config&, index) to the member.
+template <typename Access>
+ConfigKey text_key(std::string section, std::string name, std::vector<std::string> choices,
+                   std::string purpose, Access access) {
+  ConfigKey key{.section = std::move(section), .name = std::move(name)};
+  for (const std::string& choice : choices) {
+    key.allowed += (key.allowed.empty() ? "" : ", ") + choice;
+  }
+  if (choices.empty()) key.allowed = "text of at most 1024 bytes";
+  key.purpose = std::move(purpose);
+  key.set = [access, choices](Config& config, std::size_t index,
+                              const ConfigValue& value) -> Refusal {
+    const auto& text = std::get<std::string>(value);
+    if (!choices.empty() && std::find(choices.begin(), choices.end(), text) == choices.end()) {
+      return toml_text(text) + " is not one of them";
+    }
+    if (text.size() > 1024) return "the text is too long";
+    access(config, index) = text;
+    return std::nullopt;
+  };
+  key.get = [access](const Config& config, std::size_t index) {
+    return toml_text(access(config, index));
+  };
+  return key;
+}
+
+template <typename Access>
+ConfigKey integer_key(std::string section, std::string name, std::int64_t least,
+                      std::int64_t greatest, std::string purpose, Access access) {
+  ConfigKey key{.section = std::move(section), .name = std::move(name)};
+  key.type = ConfigType::kInteger;
+  key.allowed = std::to_string(least) + ".." + std::to_string(greatest);
+  key.purpose = std::move(purpose);
+  key.set = [=](Config& config, std::size_t index, const ConfigValue& value) -> Refusal {
+    const auto number = std::get<std::int64_t>(value);
+    if (number < least || number > greatest) return std::to_string(number) + " is outside";
+    access(config, index) = number;
+    return std::nullopt;
+  };
+  key.get = [access](const Config& config, std::size_t index) {
+    return std::to_string(access(config, index));
+  };
+  return key;
+}
+
+template <typename Access>
+ConfigKey number_key(std::string section, std::string name, double least, double greatest,
+                     std::string purpose, Access access) {
+  ConfigKey key{.section = std::move(section), .name = std::move(name)};
+  key.type = ConfigType::kNumber;
+  key.allowed = number_text(least) + ".." + number_text(greatest);
+  key.purpose = std::move(purpose);
+  key.set = [=](Config& config, std::size_t index, const ConfigValue& value) -> Refusal {
+    const auto number = std::get<double>(value);
+    if (!(number >= least && number <= greatest)) return number_text(number) + " is outside";
+    access(config, index) = number;
+    return std::nullopt;
+  };
+  key.get = [access](const Config& config, std::size_t index) {
+    return number_text(access(config, index));
+  };
+  return key;
+}
+
+template <typename Access>
+ConfigKey line_key(std::string name, std::string purpose, Access access) {
+  ConfigKey key{.section = "track", .name = std::move(name)};
+  key.type = ConfigType::kLine;
+  key.allowed = "two points: [[latitude, longitude], [latitude, longitude]] in degrees";
+  key.purpose = std::move(purpose);
+  key.set = [access](Config& config, std::size_t, const ConfigValue& value) -> Refusal {
+    if (auto refusal = check_line(std::get<GeoLine>(value))) return refusal;
+    access(config) = std::get<GeoLine>(value);
+    return std::nullopt;
+  };
+  key.get = [access](const Config& config, std::size_t) {
+    const auto& line = access(config);
+    return line ? line_text(*line) : std::string();
+  };
+  return key;
+}
+
+ConfigKey sectors_key() {
+  ConfigKey key{.section = "track", .name = "sectors"};
+  key.type = ConfigType::kLines;
+  key.allowed = "a list of at most 16 lines, each like start_finish";
+  key.purpose = "Sector lines in the order the cars meet them, without the start/finish line.";
+  key.set = [](Config& config, std::size_t, const ConfigValue& value) -> Refusal {
+    const auto& lines = std::get<std::vector<GeoLine>>(value);
+    if (lines.size() > 16) return "there are " + std::to_string(lines.size()) + " lines";
+    for (const GeoLine& line : lines) {
+      if (auto refusal = check_line(line)) return refusal;
+    }
+    config.track.sectors = lines;
+    return std::nullopt;
+  };
+  key.get = [](const Config& config, std::size_t) {
+    std::string text = "[";
+    for (const GeoLine& line : config.track.sectors) {
+      text += (text.size() > 1 ? ", " : "") + line_text(line);
+    }
+    return text + "]";
+  };
+  return key;
+}
+
+ConfigKey channels_key() {
+  ConfigKey key{.section = "live_view", .name = "channels"};
+  key.type = ConfigType::kTexts;
+  key.allowed = "a list of at most 64 channel names";
+  key.purpose =
+      "Channels whose latest values viewers see without decoding batches. Empty: the first 16 of "
+      "each car.";
+  key.set = [](Config& config, std::size_t, const ConfigValue& value) -> Refusal {
+    const auto& names = std::get<std::vector<std::string>>(value);
+    if (names.size() > 64) return "there are " + std::to_string(names.size()) + " names";
+    config.live_view_channels = names;
+    return std::nullopt;
+  };
+  key.get = [](const Config& config, std::size_t) {
+    std::string text = "[";
+    for (const std::string& name : config.live_view_channels) {
+      text += (text.size() > 1 ? ", " : "") + toml_text(name);
+    }
+    return text + "]";
+  };
+  return key;
+}
+
+// Accessors need a const and a mutable form; a generic lambda is both.
+#define PITBOX_MEMBER(expression)          \
+  [](auto& config, std::size_t) -> auto& { \
+    return config.expression;              \
+  }
+#define PITBOX_SOURCE(member)                    \
+  [](auto& config, std::size_t index) -> auto& { \
+    return config.sources[index].member;         \
+  }
+
+void add_top_level(std::vector<ConfigKey>& keys) {
+  keys.push_back(text_key("", "state_dir", {},
+                          "Where journals live. On a disk that keeps what it was told to keep.",
+                          PITBOX_MEMBER(state_dir)));
+  keys.push_back(text_key("", "runtime_dir", {},
+                          "Where rings and the control socket live. On tmpfs, so that it is fast "
+                          "and empty after a boot.",
+                          PITBOX_MEMBER(runtime_dir)));
+  keys.push_back(text_key("", "log_level", {"debug", "info", "warning", "error"},
+                          "What is logged to standard error.", PITBOX_MEMBER(log_level)));
+}
+
+void add_source(std::vector<ConfigKey>& keys) {
+  const std::string section = "source";
+  keys.push_back(text_key(section, "name", {},
+                          "Unique name of the source: 1 to 64 letters, digits, - and _.",
+                          PITBOX_SOURCE(name)));
+  keys.push_back(
+      text_key(section, "kind", {"udp", "tcp"}, "What to listen on.", PITBOX_SOURCE(kind)));
+  keys.push_back(text_key(section, "listen", {},
+                          "Address and port, as 0.0.0.0:9600 or [::]:9600. A socket of the same "
+                          "name that the service manager hands over is used instead.",
+                          PITBOX_SOURCE(listen)));
+  keys.push_back(text_key(section, "decoder", {"native", "nmea"}, "What the bytes are.",
+                          PITBOX_SOURCE(decoder)));
+  keys.push_back(text_key(section, "car", {},
+                          "Car number, for decoders whose bytes do not carry one (nmea).",
+                          PITBOX_SOURCE(car)));
+  keys.push_back(integer_key(section, "ring_mib", 1, 1024,
+                             "Size of the ring in MiB, a power of two: what may be waiting for the "
+                             "journal.",
+                             PITBOX_SOURCE(ring_mib)));
+  keys.push_back(integer_key(section, "slot_bytes", 512, 65536,
+                             "Longest datagram that is taken whole; a multiple of 64.",
+                             PITBOX_SOURCE(slot_bytes)));
+  keys.push_back(integer_key(section, "receive_buffer_mib", 1, 1024,
+                             "Kernel receive buffer to ask for; the kernel may give less.",
+                             PITBOX_SOURCE(receive_buffer_mib)));
+}
+
+void add_journal(std::vector<ConfigKey>& keys) {
+  keys.push_back(integer_key("journal", "flush_ms", 1, 10'000,
+                             "How long a record may wait before it is made durable: the window of "
+                             "loss in a power cut, and most of the latency to the room.",
+                             PITBOX_MEMBER(flush_ms)));
+  keys.push_back(integer_key("journal", "page_kib", 4, 64,
+                             "SQLite page size of new journal files in KiB: 4, 8, 16, 32 or 64.",
+                             PITBOX_MEMBER(page_kib)));
+  keys.push_back(integer_key("journal", "wal_mib", 1, 256,
+                             "Write-ahead log size beyond which it is moved into the database.",
+                             PITBOX_MEMBER(wal_mib)));
+}
+
+void add_track(std::vector<ConfigKey>& keys) {
+  keys.push_back(text_key("track", "name", {}, "For people.", PITBOX_MEMBER(track.name)));
+  keys.push_back(line_key(
+      "start_finish", "The line that laps are counted at; without it no laps.",
+      [](auto& config) -> auto& { return config.track.start_finish; }));
+  keys.push_back(sectors_key());
+  keys.push_back(line_key(
+      "pit_entry", "A lap that crosses it is a pit lap.",
+      [](auto& config) -> auto& { return config.track.pit_entry; }));
+  keys.push_back(line_key(
+      "pit_exit", "Where the pit lane ends.",
+      [](auto& config) -> auto& { return config.track.pit_exit; }));
+  keys.push_back(number_key("track", "min_lap_s", 1, 3600,
+                            "A crossing sooner than this after the last one is ignored.",
+                            PITBOX_MEMBER(track.min_lap_s)));
+  keys.push_back(text_key("track", "latitude", {}, "Channel with the latitude in degrees.",
+                          PITBOX_MEMBER(track.latitude)));
+  keys.push_back(text_key("track", "longitude", {}, "Channel with the longitude in degrees.",
+                          PITBOX_MEMBER(track.longitude)));
+}
+
+void add_link(std::vector<ConfigKey>& keys) {
+  keys.push_back(text_key("room", "driver", {"ws", "cf-do"},
+                          "What kind of room the url leads to. Also set by REALTIME_DRIVER.",
+                          PITBOX_MEMBER(room_driver)));
+  keys.push_back(text_key("room", "url", {},
+                          "ws:// or wss:// address of the rooms. Empty: record only.",
+                          PITBOX_MEMBER(room_url)));
+  keys.push_back(text_key("room", "api_key", {}, "API key (rk_...) for room and API.",
+                          PITBOX_MEMBER(room_api_key)));
+  keys.back().is_secret = true;
+  keys.push_back(text_key("room", "api_key_file", {},
+                          "File that holds the API key, instead of api_key.",
+                          PITBOX_MEMBER(room_api_key_file)));
+  keys.push_back(text_key("room", "ca_file", {},
+                          "PEM file of the certificate authority, where it is a private one.",
+                          PITBOX_MEMBER(room_ca_file)));
+  keys.push_back(integer_key("room", "budget_kbit_s", 0, 10'000'000,
+                             "Most the link may send, in kbit/s; 0: no limit.",
+                             PITBOX_MEMBER(room_budget_kbit_s)));
+  keys.push_back(text_key("api", "url", {},
+                          "http:// or https:// address of the platform's API, for its health. "
+                          "Empty: not polled.",
+                          PITBOX_MEMBER(api_url)));
+  keys.push_back(channels_key());
+  keys.push_back(number_key("live_view", "hz", 0, 10,
+                            "How often changed values are sent to viewers; 0: never.",
+                            PITBOX_MEMBER(live_view_hz)));
+}
+
+#undef PITBOX_MEMBER
+#undef PITBOX_SOURCE
+
+}  // namespace
+
+std::string ConfigKey::variable() const {
+  if (section == "source") return {};
+  std::string name_upper = "PITBOX_" + (section.empty() ? "" : section + "_") + name;
+  for (char& c : name_upper) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return name_upper;
+}
+
+const std::vector<ConfigKey>& config_keys() {
+  static const std::vector<ConfigKey> kKeys = [] {
+    std::vector<ConfigKey> keys;
+    add_top_level(keys);
+    add_source(keys);
+    add_journal(keys);
+    add_track(keys);
+    add_link(keys);
+    return keys;
+  }();
+  return kKeys;
+}
+
+std::string_view to_string(ConfigType type) {
+  switch (type) {
+    case ConfigType::kText:
+      return "text";
+    case ConfigType::kInteger:
+      return "whole number";
+    case ConfigType::kNumber:
+      return "number";
+    case ConfigType::kTexts:
+      return "list of texts";
+    case ConfigType::kLine:
+      return "line";
+    case ConfigType::kLines:
+      return "list of lines";
+  }
+  CHECK(false);
+}
+
+std::string toml_text(std::string_view text) {
+  constexpr char kHexDigits[] = "0123456789ABCDEF";
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7F) {
+      out += "\\u00";
+      out += kHexDigits[byte >> 4];
+      out += kHexDigits[byte & 0x0F];
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+}  // namespace pitbox

@@ -1,0 +1,137 @@
+// Configuration: what is right is taken, what is wrong is refused with file, line, key and what is
+// allowed; printing and reading agree; docs/config.md is the table of keys.
+
+#include "config/config.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
+
+#include "config/config_keys.h"
+
+namespace pitbox {
+namespace {
+
+constexpr const char* kSource = "[[source]]\nname = \"cars\"\n";
+
+Environment given(std::map<std::string, std::string> variables) {
+  return [variables = std::move(variables)](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
+  };
+}
+
+Result<Config> parse(const std::string& text, std::map<std::string, std::string> variables = {}) {
+  return parse_config(text, "pitbox.toml", given(std::move(variables)));
+}
+
+std::string refusal_of(const std::string& text, std::map<std::string, std::string> variables = {}) {
+  const auto config = parse(text, std::move(variables));
+  return config.ok() ? "taken" : config.status().message();
+}
+
+TEST(Config, TakesTheSmallestFile) {
+  const auto config = parse(kSource);
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  EXPECT_EQ(config.value().sources.at(0).name, "cars");
+  EXPECT_EQ(config.value().flush_ms, 100);
+}
+
+TEST(Config, NamesFileLineKeyAndWhatIsAllowed) {
+  EXPECT_EQ(
+      refusal_of("[[source]]\nname = \"cars\"\nkind = \"udq\"\n"),
+      "pitbox.toml:3: source.kind: \"udq\" is not one of them; want a text; allowed: udp, tcp");
+  EXPECT_EQ(
+      refusal_of(std::string(kSource) + "[journal]\nflush_ms = 0\n"),
+      "pitbox.toml:4: journal.flush_ms: 0 is outside; want a whole number; allowed: 1..10000");
+}
+
+TEST(Config, RefusesUnknownKeysAndWrongTypes) {
+  EXPECT_EQ(refusal_of(std::string(kSource) + "[journal]\nflush = 5\n"),
+            "pitbox.toml:4: journal.flush: unknown key; allowed in [journal]: flush_ms, page_kib, "
+            "wal_mib");
+  EXPECT_NE(refusal_of(std::string(kSource) + "[journal]\nflush_ms = \"5\"\n").find("wrong type"),
+            std::string::npos);
+  EXPECT_NE(refusal_of("sauce = 1\n").find("unknown key"), std::string::npos);
+  EXPECT_NE(refusal_of("journal = 1\n").find("want a table"), std::string::npos);
+  EXPECT_NE(refusal_of("source = 1\n").find("want [[source]]"), std::string::npos);
+}
+
+TEST(Config, SaysWhereTheFileIsNotToml) {
+  EXPECT_TRUE(refusal_of("state_dir = \n").starts_with("pitbox.toml:1: not TOML: "));
+}
+
+TEST(Config, RefusesWhatNoSingleKeyCanSay) {
+  EXPECT_NE(refusal_of("").find("nothing to hear"), std::string::npos);
+  EXPECT_NE(refusal_of(std::string(kSource) + kSource).find("two sources"), std::string::npos);
+  EXPECT_NE(refusal_of("[[source]]\nkind = \"udp\"\n").find("needs a name"), std::string::npos);
+  EXPECT_NE(refusal_of("[[source]]\nname = \"a/b\"\n").find("letters"), std::string::npos);
+  EXPECT_NE(refusal_of("[[source]]\nname = \"a\"\nring_mib = 3\n").find("power of two"),
+            std::string::npos);
+  EXPECT_NE(refusal_of("[[source]]\nname = \"a\"\nlisten = \"0.0.0.0:70000\"\n").find("port"),
+            std::string::npos);
+  EXPECT_NE(refusal_of(std::string(kSource) + "[room]\nurl = \"http://x\"\n").find("ws://"),
+            std::string::npos);
+}
+
+TEST(Config, TheEnvironmentWinsOverTheFile) {
+  const std::string text =
+      std::string("state_dir = \"/a\"\n") + kSource + "[room]\ndriver = \"ws\"\n";
+  const auto config = parse(text, {{"PITBOX_STATE_DIR", "/b"},
+                                   {"PITBOX_JOURNAL_FLUSH_MS", "5"},
+                                   {"REALTIME_DRIVER", "cf-do"},
+                                   {"PITBOX_LIVE_VIEW_CHANNELS", "[\"speed\", \"rpm\"]"}});
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  EXPECT_EQ(config.value().state_dir, "/b");
+  EXPECT_EQ(config.value().flush_ms, 5);
+  EXPECT_EQ(config.value().room_driver, "cf-do");
+  EXPECT_EQ(config.value().live_view_channels, (std::vector<std::string>{"speed", "rpm"}));
+}
+
+TEST(Config, RefusesABadVariableByName) {
+  EXPECT_EQ(refusal_of(kSource, {{"PITBOX_JOURNAL_FLUSH_MS", "soon"}}),
+            "environment variable PITBOX_JOURNAL_FLUSH_MS: journal.flush_ms: want a whole number; "
+            "allowed: 1..10000");
+}
+
+TEST(Config, ReadsLinesOfTheTrack) {
+  const auto config = parse(std::string(kSource) +
+                            "[track]\nstart_finish = [[28.5, -81.25], [28.75, -81]]\n"
+                            "sectors = [[[1, 2], [3, 4]]]\n");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  EXPECT_EQ(config.value().track.start_finish->at(0).longitude, -81.25);
+  EXPECT_EQ(config.value().track.sectors.size(), 1U);
+  EXPECT_NE(refusal_of(std::string(kSource) + "[track]\nstart_finish = [[91, 0], [1, 1]]\n")
+                .find("-90..90"),
+            std::string::npos);
+}
+
+TEST(Config, PrintsWhatItReads) {
+  const auto config = parse(std::string("state_dir = \"/srv/a \\\"b\\\"\"\n") + kSource +
+                            "[track]\nstart_finish = [[28.5, -81.25], [28.75, -81]]\n"
+                            "[room]\nurl = \"ws://h:1\"\napi_key = \"rk_secret\"\n");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  const std::string printed = print_config(config.value(), true);
+  const auto again = parse(printed);
+  ASSERT_TRUE(again.ok()) << again.status().message() << "\n" << printed;
+  EXPECT_EQ(print_config(again.value(), true), printed);
+  EXPECT_EQ(again.value().state_dir, "/srv/a \"b\"");
+  EXPECT_EQ(print_config(config.value(), false).find("rk_secret"), std::string::npos);
+}
+
+TEST(Config, TheReferenceIsTheTable) {
+  const std::string path = std::string(PITBOX_SOURCE_DIR) + "/docs/config.md";
+  if (std::getenv("PITBOX_WRITE_REFERENCE") != nullptr) {
+    std::ofstream(path) << config_reference();
+  }
+  std::ifstream file(path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_EQ(text, config_reference())
+      << "docs/config.md is not up to date: run this test with PITBOX_WRITE_REFERENCE=1";
+}
+
+}  // namespace
+}  // namespace pitbox
