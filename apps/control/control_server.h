@@ -1,0 +1,47 @@
+// ControlServer: the daemon's Unix socket. A client sends one JSON object a line and gets one JSON
+// object a line back; what the objects say is control_words.h.
+//
+// Threads: its own, named `status`. The handler is called on it, one request at a time, and may
+// take as long as the recorder needs to answer; other clients wait.
+//
+// Limits: kMaxClients connections (more are closed at once), kMaxRequestBytes a line (a longer one
+// closes the connection), kIdleSeconds without a request. The socket has mode 0660: the group may
+// control the daemon.
+
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "proto/status.h"
+
+namespace pitbox {
+
+class ControlServer {
+ public:
+  static constexpr std::size_t kMaxClients = 16;
+  static constexpr std::size_t kMaxRequestBytes = 64 * 1024;
+  static constexpr int kIdleSeconds = 60;
+
+  // Takes one request line without its newline; gives the answer without one.
+  using Handler = std::function<std::string(std::string_view request)>;
+
+  // Replaces a socket file left behind by a dead process. kTryAgain if a living one answers there.
+  static Result<std::unique_ptr<ControlServer>> start(const std::filesystem::path& socket,
+                                                      Handler handler);
+  // Stops the thread and removes the socket file.
+  ~ControlServer();
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+ private:
+  struct State;
+  explicit ControlServer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pitbox

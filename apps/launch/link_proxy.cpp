@@ -1,0 +1,214 @@
+#include "apps/launch/link_proxy.h"
+
+#include <array>
+#include <atomic>
+#include <boost/asio.hpp>
+#include <future>
+#include <list>
+#include <thread>
+#include <utility>
+
+#include "buffer/clock.h"
+
+namespace pitbox {
+namespace {
+
+namespace asio = boost::asio;
+using Tcp = asio::ip::tcp;
+
+// One direction of one connection: reads, then writes all of it, then reads again. While the link
+// is cut it neither reads nor writes; resume() carries on where it stood.
+class Pump {
+ public:
+  Pump(Tcp::socket& from, Tcp::socket& to, const bool& is_cut, std::atomic<std::uint64_t>& bytes)
+      : from_(from), to_(to), is_cut_(is_cut), bytes_(bytes) {}
+
+  // `owner` keeps both sockets alive while an operation is pending.
+  void resume(const std::shared_ptr<void>& owner) {
+    if (is_busy_ || is_cut_) return;
+    if (held_ > 0) {
+      write(owner);
+    } else {
+      read(owner);
+    }
+  }
+
+ private:
+  void read(const std::shared_ptr<void>& owner) {
+    is_busy_ = true;
+    from_.async_read_some(asio::buffer(buffer_), [this, owner](const auto& error, std::size_t n) {
+      is_busy_ = false;
+      if (error) {
+        finish();
+        return;
+      }
+      held_ = n;
+      resume(owner);
+    });
+  }
+
+  void write(const std::shared_ptr<void>& owner) {
+    is_busy_ = true;
+    asio::async_write(to_, asio::buffer(buffer_.data(), held_),
+                      [this, owner](const auto& error, std::size_t n) {
+                        is_busy_ = false;
+                        bytes_.fetch_add(n, std::memory_order_relaxed);
+                        held_ = 0;
+                        if (error) {
+                          finish();
+                          return;
+                        }
+                        resume(owner);
+                      });
+  }
+
+  void finish() {
+    boost::system::error_code ignored;
+    to_.shutdown(Tcp::socket::shutdown_send, ignored);
+    from_.close(ignored);
+  }
+
+  Tcp::socket& from_;
+  Tcp::socket& to_;
+  const bool& is_cut_;
+  std::atomic<std::uint64_t>& bytes_;
+  std::array<char, 64 * 1024> buffer_{};
+  std::size_t held_ = 0;
+  bool is_busy_ = false;
+};
+
+struct Pair : std::enable_shared_from_this<Pair> {
+  Pair(asio::io_context& context, Tcp::socket accepted, const bool& is_cut,
+       std::atomic<std::uint64_t>& up_bytes, std::atomic<std::uint64_t>& down_bytes)
+      : near(std::move(accepted)),
+        far(context),
+        up(near, far, is_cut, up_bytes),
+        down(far, near, is_cut, down_bytes) {}
+
+  void resume() {
+    up.resume(shared_from_this());
+    down.resume(shared_from_this());
+  }
+
+  Tcp::socket near;
+  Tcp::socket far;
+  Pump up;
+  Pump down;
+};
+
+}  // namespace
+
+struct LinkProxy::State {
+  asio::io_context context{1};
+  Tcp::acceptor acceptor{context};
+  Tcp::endpoint target;
+  std::uint16_t port = 0;
+  bool is_cut = false;  // Only on the proxy's thread.
+  std::list<std::weak_ptr<Pair>> pairs;
+  std::atomic<std::int64_t> first_accept_ns{0};
+  std::atomic<std::uint64_t> bytes_up{0};
+  std::atomic<std::uint64_t> bytes_down{0};
+  std::thread thread;
+
+  Status listen(std::uint16_t wanted) {
+    boost::system::error_code error;
+    const Tcp::endpoint endpoint(asio::ip::address_v4::loopback(), wanted);
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) acceptor.set_option(Tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor.bind(endpoint, error);
+    if (!error) acceptor.listen(Tcp::acceptor::max_listen_connections, error);
+    if (error) return {Code::kFatal, "link proxy: " + error.message()};
+    port = acceptor.local_endpoint().port();
+    accept_next();
+    return {};
+  }
+
+  void accept_next() {
+    acceptor.async_accept([this](const boost::system::error_code& error, Tcp::socket socket) {
+      if (error) return;  // The listener was closed by cut().
+      connect(std::move(socket));
+      accept_next();
+    });
+  }
+
+  void connect(Tcp::socket socket) {
+    auto pair = std::make_shared<Pair>(context, std::move(socket), is_cut, bytes_up, bytes_down);
+    pairs.remove_if([](const auto& weak) { return weak.expired(); });
+    pairs.push_back(pair);
+    pair->far.async_connect(target, [this, pair](const boost::system::error_code& error) {
+      if (error) return;  // The pair goes, and with it the near connection.
+      std::int64_t none = 0;
+      first_accept_ns.compare_exchange_strong(none, system_clock().boot_now());
+      boost::system::error_code ignored;
+      pair->near.set_option(Tcp::no_delay(true), ignored);
+      pair->far.set_option(Tcp::no_delay(true), ignored);
+      pair->resume();
+    });
+  }
+
+  // Runs `act` on the proxy's thread and waits until it is done.
+  template <typename Act>
+  void on_thread(Act act) {
+    std::promise<void> done;
+    asio::post(context, [&] {
+      act();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+};
+
+Result<std::unique_ptr<LinkProxy>> LinkProxy::start(std::uint16_t target_port) {
+  auto state = std::make_unique<State>();
+  state->target = Tcp::endpoint(asio::ip::address_v4::loopback(), target_port);
+  if (Status listening = state->listen(0); !listening.ok()) return listening;
+  state->thread = std::thread([raw = state.get()] {
+    const auto forever = asio::make_work_guard(raw->context);
+    raw->context.run();
+  });
+  return std::unique_ptr<LinkProxy>(new LinkProxy(std::move(state)));
+}
+
+LinkProxy::LinkProxy(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+LinkProxy::~LinkProxy() {
+  state_->context.stop();
+  state_->thread.join();
+}
+
+std::uint16_t LinkProxy::port() const {
+  return state_->port;
+}
+
+void LinkProxy::cut() {
+  state_->on_thread([state = state_.get()] {
+    state->is_cut = true;
+    boost::system::error_code ignored;
+    state->acceptor.close(ignored);
+  });
+}
+
+void LinkProxy::restore() {
+  state_->on_thread([state = state_.get()] {
+    state->is_cut = false;
+    state->first_accept_ns = 0;
+    static_cast<void>(state->listen(state->port).ok());
+    for (const auto& weak : state->pairs) {
+      if (const auto pair = weak.lock()) pair->resume();
+    }
+  });
+}
+
+std::optional<std::int64_t> LinkProxy::first_accept_ns() const {
+  const std::int64_t at = state_->first_accept_ns.load();
+  return at == 0 ? std::nullopt : std::optional(at);
+}
+
+std::uint64_t LinkProxy::bytes_up() const {
+  return state_->bytes_up.load();
+}
+std::uint64_t LinkProxy::bytes_down() const {
+  return state_->bytes_down.load();
+}
+
+}  // namespace pitbox
