@@ -1,0 +1,44 @@
+// Events: what happened, as entries for a commit. The only writer of words::Event in the daemon;
+// kinds and fields are FORMAT.md, "Events", and docs/journal.md.
+//
+// Plain functions; any thread.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "buffer/clock.h"
+#include "buffer/gap_tracker.h"
+#include "buffer/journal.h"
+#include "buffer/lap_engine.h"
+#include "proto/ranges.h"
+
+namespace pitbox {
+
+// Boot clock and wall clock at one moment.
+struct ClockReading {
+  std::string boot_id;
+  BootNs boot_ns = 0;
+  WallNs wall_ns = 0;
+
+  std::int64_t wall_minus_boot_ns() const { return wall_ns - boot_ns; }
+};
+ClockReading read_clock(const Clock& clock);
+
+NewEvent clock_anchor_event(const ClockReading& reading);
+NewEvent session_start_event(const SessionInfo& info, BootNs now);
+NewEvent session_end_event(std::int64_t wall_ms, BootNs now);
+NewEvent session_bound_event(const std::string& platform_id, BootNs now);
+NewEvent gap_event(const Gap& gap, BootNs now);
+NewEvent lap_event(const LapRecord& lap, std::int64_t started_at_ms, BootNs now);
+// `range` of `incarnation` has no content of its own any more.
+NewEvent tombstone_event(std::uint64_t incarnation, Range range, std::string_view reason,
+                         BootNs now);
+
+// The reading in a stored clock anchor; nothing if `bytes` is not one.
+std::optional<ClockReading> parse_clock_anchor(std::string_view bytes);
+
+}  // namespace pitbox
