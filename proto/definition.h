@@ -4,8 +4,9 @@
 // A definition is immutable and named by the SHA-256 of its serialised bytes (FORMAT.md,
 // "Definitions"). Values here are plain and may be shared between threads once built.
 //
-// Limits: 1..kMaxChannels channels, names and units of at most kMaxNameBytes bytes of UTF-8 without
-// control characters, factor finite and not 0, offset finite, channel names unique in the group.
+// Limits: 1..kMaxChannels channels and kMaxRowBytes bytes a row; names of 1..kMaxNameBytes and
+// units of 0..kMaxNameBytes bytes of UTF-8 without control characters; factor finite and not 0,
+// offset finite (-0.0 becomes 0.0), channel names unique in the group.
 
 #pragma once
 

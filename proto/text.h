@@ -1,0 +1,14 @@
+// Text that came from outside: names, units, marks, reasons. One rule for all of it, so that what a
+// box accepts a room accepts too, and a terminal or a log can print it.
+
+#pragma once
+
+#include <string_view>
+
+namespace pitbox {
+
+// True if `text` is well-formed UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF)
+// without control characters (U+0000..U+001F, U+007F..U+009F).
+bool is_plain_text(std::string_view text);
+
+}  // namespace pitbox
