@@ -7,6 +7,7 @@
 
 #include "proto/batch.h"
 #include "proto/check.h"
+#include "proto/event.h"
 
 namespace pitbox {
 namespace {
@@ -172,7 +173,8 @@ Status check(const words::Part& part) {
   if (part.lane() != words::LIVE && part.lane() != words::BACKFILL) {
     return refuse("a part is on no lane");
   }
-  if (part.total() > kMaxBatchBytes) return refuse("an entry is too big");
+  const std::size_t limit = part.kind() == words::EVENT ? kMaxEventBytes : kMaxBatchBytes;
+  if (part.total() > limit) return refuse("an entry is too big");
   if (part.bytes().empty()) return refuse("a part is empty");
   if (part.offset() > part.total() || part.bytes().size() > part.total() - part.offset()) {
     return refuse("a part reaches beyond its entry");
