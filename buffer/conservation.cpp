@@ -32,14 +32,13 @@ void for_each_counter(Terms& terms, const Visit& visit) {
   visit("entries.journaled", terms.entries.journaled);
   visit("entries.acknowledged", terms.entries.acknowledged);
   visit("entries.pending", terms.entries.pending);
-  visit("entries.superseded", terms.entries.superseded);
+  visit("entries.rekeyed", terms.entries_rekeyed);
   visit("batches.journaled", terms.batches_journaled);
   visit("events.journaled", terms.events_journaled);
   visit("samples.journaled", terms.samples_journaled);
   visit("laps.journaled", terms.laps_journaled);
   visit("bytes.journaled", terms.bytes_journaled);
   visit("bytes.acknowledged", terms.bytes_acknowledged);
-  visit("bytes.superseded", terms.bytes_superseded);
   visit("gaps", terms.gaps);
   visit("unheard", terms.unheard);
   visit("journals.replaced", terms.journals_replaced);
@@ -98,8 +97,8 @@ std::vector<std::string> Conservation::violations() const {
        messages.decoded + messages.in_ring + messages.dropped_sum());
   hold("records: decoded = journaled + building + rejected", records.decoded,
        records.journaled + records.building + records.rejected_sum());
-  hold("entries: journaled = acknowledged + pending + superseded", entries.journaled,
-       entries.acknowledged + entries.pending + entries.superseded);
+  hold("entries: journaled = acknowledged + pending", entries.journaled,
+       entries.acknowledged + entries.pending);
   return found;
 }
 

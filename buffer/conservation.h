@@ -2,7 +2,7 @@
 //
 //   messages   heard = decoded + in_ring + sum of dropped
 //   records    decoded = journaled + building + sum of rejected
-//   entries    journaled = acknowledged + pending + superseded   (batches and events together)
+//   entries    journaled = acknowledged + pending   (batches and events; of all incarnations)
 //
 // Each term is counted where it happens: heard from the ring's own numbers, decoded where a decoder
 // returns, building where rows are appended, journaled from what was encoded and committed,
@@ -61,7 +61,6 @@ struct Conservation {
     std::uint64_t journaled = 0;
     std::uint64_t acknowledged = 0;
     std::uint64_t pending = 0;
-    std::uint64_t superseded = 0;  // Journaled again under another incarnation.
   } entries;
 
   std::uint64_t batches_journaled = 0;
@@ -70,7 +69,9 @@ struct Conservation {
   std::uint64_t laps_journaled = 0;
   std::uint64_t bytes_journaled = 0;
   std::uint64_t bytes_acknowledged = 0;
-  std::uint64_t bytes_superseded = 0;
+  // Entries journaled a second time, under a new incarnation. The first ones stay pending until the
+  // room acknowledges the tombstone that answers for them.
+  std::uint64_t entries_rekeyed = 0;
   std::uint64_t gaps = 0;
   std::uint64_t unheard = 0;            // Messages the kernel dropped.
   std::uint64_t journals_replaced = 0;  // Files set aside while the session ran.
@@ -82,7 +83,7 @@ struct Conservation {
     records.rejected[static_cast<std::size_t>(reason)] += count;
   }
   std::uint64_t pending_bytes() const {
-    return bytes_journaled - bytes_acknowledged - bytes_superseded;
+    return bytes_journaled > bytes_acknowledged ? bytes_journaled - bytes_acknowledged : 0;
   }
 
   // Adds every stored name to `out`. The terms that are states and not sums (in_ring, building,

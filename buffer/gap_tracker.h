@@ -43,9 +43,11 @@ class GapTracker {
   std::vector<Gap> gaps_;
 };
 
-// How far a cumulative counter that wraps at 32 bits moved.
+// How far a cumulative counter that wraps at 32 bits moved. It never goes back; a value that lies
+// behind (more than half of the range ahead) is taken for no movement.
 constexpr std::uint32_t kernel_drop_delta(std::uint32_t before, std::uint32_t now) {
-  return now - before;
+  const std::uint32_t moved = now - before;
+  return moved < (std::uint32_t{1} << 31) ? moved : 0;
 }
 
 }  // namespace pitbox
