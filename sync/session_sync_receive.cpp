@@ -1,0 +1,223 @@
+// The receiving half of SessionSync: what the room says, and what is told to the recorder.
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "proto/frames.h"
+#include "sync/session_sync.h"
+
+namespace pitbox {
+namespace {
+
+// More damaged entries than this and the session waits for somebody to look.
+constexpr std::size_t kMaxFoundDamaged = 1024;
+
+Status broken(const std::string& what) {
+  return {Code::kCorrupt, "the room broke the protocol: " + what};
+}
+
+// "content_mismatch INCARNATION/FIRST: why" (ROOM.md, "Part").
+std::optional<std::pair<std::uint64_t, std::uint64_t>> damaged_entry(std::string_view reason) {
+  constexpr std::string_view kWord = "content_mismatch ";
+  constexpr std::size_t kIdDigits = 16;
+  if (!reason.starts_with(kWord)) return std::nullopt;
+  reason.remove_prefix(kWord.size());
+  if (reason.size() < kIdDigits + 2 || reason[kIdDigits] != '/') return std::nullopt;
+  const auto incarnation = parse_hex_id(reason.substr(0, kIdDigits));
+  std::uint64_t first = 0;
+  const char* const end = reason.data() + reason.size();
+  const auto parsed = std::from_chars(reason.data() + kIdDigits + 1, end, first);
+  if (!incarnation.ok() || parsed.ec != std::errc()) return std::nullopt;
+  return std::pair{incarnation.value(), first};
+}
+
+}  // namespace
+
+Status SessionSync::received(BootNs now, std::string_view bytes) {
+  const auto parsed = parse_frame(bytes);
+  if (!parsed.ok()) return broken(parsed.status().message());
+  const words::Frame& frame = parsed.value();
+  if (!welcomed_ && !frame.has_welcome() && !frame.has_goodbye()) {
+    return broken("something else before Welcome");
+  }
+  switch (frame.body_case()) {
+    case words::Frame::kWelcome:
+      return on_welcome(now, frame.welcome());
+    case words::Frame::kAck:
+      return on_ack(now, frame.ack());
+    case words::Frame::kConflict:
+      return on_conflict(frame.conflict());
+    case words::Frame::kPull:
+      return on_pull(frame.pull());
+    case words::Frame::kSlow:
+      slow_.limit(now, std::max<std::uint64_t>(frame.slow().bytes_per_second(), 1));
+      slow_until_ = now + BootNs{frame.slow().for_ms()} * 1'000'000;
+      return {};
+    case words::Frame::kGoodbye:
+      on_goodbye(frame.goodbye());
+      return {};
+    case words::Frame::kSessionComplete:
+      if (!finished_sent_) return broken("SessionComplete before SessionFinished");
+      complete_ = true;
+      return {};
+    case words::Frame::kHello:
+    case words::Frame::kDefinition:
+    case words::Frame::kPart:
+    case words::Frame::kSessionFinished:
+    case words::Frame::kLiveView:
+    case words::Frame::kSubscribe:
+    case words::Frame::kHistoryEnd:
+      return broken("a frame that only a box or a viewer gets");
+    case words::Frame::BODY_NOT_SET:
+      // A newer room may say what we do not know; it must not depend on our hearing it.
+      return {};
+  }
+  return {};
+}
+
+Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
+  if (welcomed_) return broken("a second Welcome");
+  if (welcome.version() != kRoomProtocolVersion) return broken("Welcome of another version");
+  std::map<std::uint64_t, RangeSet> held;
+  for (const words::Held& incarnation : welcome.held()) {
+    held[incarnation.incarnation()].add_all(to_range_set(incarnation.ranges()));
+  }
+  for (const std::string& name : welcome.definitions()) known_definitions_.insert(name);
+  for (auto& [incarnation, file] : files_) {
+    if (!file.announced) continue;
+    const RangeSet& ranges = held[incarnation];
+    if (!ranges.empty() && ranges.ranges().back().last > file.head.last) {
+      refuse(file, "the room holds sequence " + std::to_string(ranges.ranges().back().last) +
+                       ", this file has issued " + std::to_string(file.head.last));
+    }
+    if (!file.refused) begin_file(file, ranges);
+  }
+  welcomed_ = true;
+  last_ack_ = now;
+  return {};
+}
+
+void SessionSync::begin_file(File& file, const RangeSet& held) {
+  file.lanes.begin(held);
+  file.welcomed = true;
+  file.held_unreported = true;
+  file.unreported.clear();
+  for (const auto& [key, times] : found_damaged_) {
+    if (key.first != file.head.incarnation || times < 2 || held.contains(key.second)) continue;
+    ++counters_.unreadable;
+    file.lanes.give_up(Range{key.second, key.second});
+  }
+  if (file.lanes.drained()) return;
+  // Only the order of backfill hangs on it: without laps it is newest first all the same.
+  const auto laps = source_.laps(file.head.incarnation);
+  if (laps.ok()) file.lanes.add_laps(laps.value());
+}
+
+Status SessionSync::on_ack(BootNs now, const words::Ack& ack) {
+  const auto it = files_.find(ack.incarnation());
+  if (it == files_.end() || it->second.refused) return {};
+  File& file = it->second;
+  if (!file.welcomed) return broken("Ack of an incarnation it was not told of");
+  if (ack.through() > file.head.last) return broken("Ack of what was never sent");
+  for (const words::Range& range : ack.ranges()) {
+    if (range.last() > file.head.last) return broken("Ack of what was never sent");
+  }
+  const std::uint64_t before = progress_;
+  if (ack.through() > 0) on_held(now, file, Range{1, ack.through()});
+  for (const words::Range& range : ack.ranges()) {
+    on_held(now, file, Range{range.first(), range.last()});
+  }
+  if (progress_ != before) last_ack_ = now;
+  return {};
+}
+
+void SessionSync::on_held(BootNs now, File& file, Range range) {
+  const auto missing = file.lanes.held().missing(range);
+  if (!missing.empty()) {
+    for (const Range& part : missing) file.unreported.add(part);
+    file.lanes.held(range);
+    ++progress_;
+  }
+  // Also when nothing is new: what was pulled is acknowledged a second time.
+  const std::uint64_t incarnation = file.head.incarnation;
+  auto it = in_flight_.lower_bound({incarnation, range.first});
+  while (it != in_flight_.end() && it->first.first == incarnation &&
+         it->second.last <= range.last) {
+    if (!it->second.complete) {
+      ++it;
+      continue;
+    }
+    pacing_.acknowledged(now, it->second.bytes, it->second.mark);
+    it = in_flight_.erase(it);
+    last_ack_ = now;
+  }
+}
+
+Status SessionSync::on_pull(const words::Pull& pull) {
+  const auto it = files_.find(pull.incarnation());
+  if (it == files_.end()) return {};
+  for (const words::Range& range : pull.ranges()) {
+    it->second.lanes.pull(Range{range.first(), range.last()});
+  }
+  finished_sent_ = false;
+  return {};
+}
+
+Status SessionSync::on_conflict(const words::Conflict& conflict) {
+  const auto it = files_.find(conflict.incarnation());
+  if (it == files_.end()) return {};
+  ++counters_.conflicts;
+  refuse(it->second, "the room holds sequences " + std::to_string(conflict.first()) + ".." +
+                         std::to_string(conflict.last()) + " with another content");
+  return {};
+}
+
+void SessionSync::on_goodbye(const words::Goodbye& goodbye) {
+  farewell_ = Farewell{goodbye.reason(), std::chrono::milliseconds(goodbye.retry_after_ms())};
+  const auto damaged = damaged_entry(goodbye.reason());
+  if (damaged && found_damaged_.size() < kMaxFoundDamaged) ++found_damaged_[*damaged];
+}
+
+void SessionSync::refuse(File& file, std::string reason) {
+  if (file.refused) return;
+  file.refused = true;
+  file.refusal = std::move(reason);
+  forget_in_flight(file.head.incarnation);
+}
+
+void SessionSync::forget_in_flight(std::uint64_t incarnation) {
+  for (auto& open : open_entries_) {
+    if (open && open->incarnation == incarnation) open.reset();
+  }
+  std::erase_if(in_flight_, [&](const auto& item) {
+    if (item.first.first != incarnation) return false;
+    pacing_.forget(item.second.bytes);
+    return true;
+  });
+}
+
+void SessionSync::report() {
+  for (auto& [incarnation, file] : files_) {
+    if (file.refused && !file.refusal_reported) {
+      file.refusal_reported =
+          reports_.refused.try_push(IncarnationRefused{info_.id, incarnation, file.refusal});
+    }
+    if (file.held_unreported) {
+      if (!reports_.acknowledged.try_push({info_.id, incarnation, true, file.lanes.held()})) {
+        continue;
+      }
+      file.held_unreported = false;
+      file.unreported.clear();
+    }
+    if (file.unreported.empty()) continue;
+    if (reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported})) {
+      file.unreported.clear();
+    }
+  }
+  if (complete_ && !completion_reported_) {
+    completion_reported_ = reports_.completed.try_push(SessionCompleted{info_.id});
+  }
+}
+
+}  // namespace pitbox
