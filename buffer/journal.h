@@ -7,9 +7,17 @@
 // Durability: commit() returns after the transaction is on disk (WAL, synchronous=FULL). All of it
 // is there after a power cut, or none. After a commit that failed nothing is retried: the caller
 // closes the file, sets it aside and starts a new one (a new incarnation) that begins with a cut.
+// So a Journal whose commit, bind or checkpoint failed is broken: it refuses every later call, and
+// only says what its last good commit was. A request that breaks a limit is refused (kRejected)
+// before anything is begun, and breaks nothing.
+//
+// Limits: those of batches (proto/batch.h), events (proto/event.h) and decoder states (decoder.h);
+// a car's name is 1..kMaxNameBytes bytes of plain text, an event's kind 1..kMaxEventKindBytes.
 
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -21,11 +29,14 @@
 #include "proto/batch.h"
 #include "proto/content_hash.h"
 #include "proto/definition.h"
+#include "proto/event.h"
 #include "proto/ranges.h"
 #include "proto/status.h"
 #include "proto/uuid.h"
 
 namespace pitbox {
+
+inline constexpr std::size_t kMaxEventKindBytes = 64;
 
 struct SessionInfo {
   Uuid id;
@@ -77,7 +88,10 @@ struct Commit {
   std::map<std::string, std::string> decoder_states;  // By source; only those that changed.
   std::optional<std::string> lap_state;               // If it changed.
   std::optional<Counters> counters;
-  std::vector<Range> acknowledged;  // To be added.
+  // To be added. What lies beyond the last sequence issued is left out: nobody can hold it.
+  std::vector<Range> acknowledged;
+  // First forget what was acknowledged before (the room's Welcome wins).
+  bool acknowledged_replaces = false;
 };
 
 class Journal {
@@ -88,11 +102,27 @@ class Journal {
     Uuid box_id;
     std::uint64_t rekeyed_from = 0;
     std::uint32_t page_bytes = 16 * 1024;
-    std::size_t wal_bytes_target = std::size_t{16} << 20;  // Checkpoint beyond this.
+    // What the WAL file is cut back to when SQLite begins it anew. The caller keeps wal_bytes()
+    // near it by checkpoint().
+    std::size_t wal_bytes_target = std::size_t{16} << 20;
+    // Set by SessionStore:
+    std::uint64_t number = 1;              // Place among the session's files.
+    std::uint64_t token = 0;               // Written to the file at create() and open()...
+    std::uint64_t expected_token = 0;      // ...if the file holds this one; 0: do not ask.
+    std::uint64_t cut_incarnation = 0;     // The file this one takes over from; 0: none.
+    std::uint64_t cut_sequence = 0;        // The last of its sequences that counts.
+    std::filesystem::path high_water;      // Where the last sequence is noted; empty: nowhere.
+    std::chrono::milliseconds busy{2000};  // Wait for a foreign lock at open and seal.
+    std::string vfs;                       // Of SQLite; empty: the default one. For tests.
   };
-  // A new file with a new incarnation. Its file name is chosen by the caller from incarnation().
-  static Result<std::unique_ptr<Journal>> create(const Options& options, std::uint64_t incarnation);
+  // A new file with a new incarnation, beginning with `first` in its first transaction. It gets its
+  // name only when all that is durable: a file under its final name is complete. The caller chose
+  // the name from `incarnation`. kRejected if the name is taken.
+  static Result<std::unique_ptr<Journal>> create(const Options& options, std::uint64_t incarnation,
+                                                 const Commit& first = {});
   // Carries on with a file that this box wrote last (see SessionStore for whether it may).
+  // kRejected if the file is sealed or its token is not the expected one; kCorrupt if it is no
+  // journal; kTryAgain if another process holds it. Costs the same whatever the file's size.
   static Result<std::unique_ptr<Journal>> open(const Options& options);
   ~Journal();
   Journal(const Journal&) = delete;
@@ -104,15 +134,23 @@ class Journal {
     std::uint64_t bytes = 0;  // Of blobs and events.
   };
   Result<Committed> commit(const Commit& commit);
-  // Moves WAL pages into the database, without waiting for readers. Call between commits.
+  // Moves WAL pages into the database, as far as no reader needs them, without waiting for anybody.
+  // Call between commits, when wal_bytes() has grown beyond what recovery may cost.
   Status checkpoint();
   // Binds the session to the platform's id.
   Status bind(const std::string& platform_id);
   // No more batches: marks the session (or only this file) ended, checkpoints everything and leaves
-  // one plain file without a WAL. The Journal is closed whatever the result.
+  // one plain file without a WAL. The Journal is closed whatever the result. kTryAgain: it is
+  // marked, but a reader that has the file open keeps it from becoming one plain file; see
+  // make_plain().
   Status seal(bool session_ended);
+  // Finishes that later. kTryAgain as above; nothing happens to a file that is plain already.
+  static Status make_plain(const std::filesystem::path& file);
 
+  bool is_broken() const;
   std::uint64_t incarnation() const;
+  std::uint64_t number() const;
+  std::uint64_t rekeyed_from() const;
   std::uint64_t last_sequence() const;
   const SessionInfo& session() const;
   const std::filesystem::path& file() const;

@@ -4,6 +4,9 @@
 // Threads: one thread uses a JournalReader. No statement stays open between calls, so a reader
 // never holds the writer's WAL back; a call steps at most 64 rows before it resets.
 //
+// What a file shows beyond its cut (the last sequence that counted when another file took over) is
+// never read: open() looks for the cut in the file that follows in the same folder.
+//
 // Bytes from the file are hostile: a row that is not what docs/journal.md says is kCorrupt, naming
 // the file and the sequence; other rows stay readable.
 
@@ -58,16 +61,25 @@ class JournalReader {
   // Constant for a file.
   std::uint64_t incarnation() const;
   std::uint64_t rekeyed_from() const;
+  std::uint64_t number() const;  // Place among the session's files.
+  // The file this one took over from, and the last of its sequences that counts; 0: none.
+  std::uint64_t cut_incarnation() const;
+  std::uint64_t cut_sequence() const;
   const Uuid& box_id() const;
   const std::filesystem::path& file() const;
 
   // As of now:
   Result<SessionInfo> session();
   Result<bool> session_ended();
+  Result<bool> sealed();  // Nothing more will be appended.
+  // The least sequence it still holds; last_sequence() + 1 if none.
+  Result<std::uint64_t> first_sequence();
   Result<std::uint64_t> last_sequence();
   Result<RangeSet> acknowledged();
   Result<Counters> counters();
   Result<std::map<std::string, ConsumedPosition>> positions();
+  Result<std::map<std::string, std::string>> decoder_states();
+  Result<std::string> lap_state();
   Result<std::vector<StoredLap>> laps();
   Result<std::vector<DefinitionPtr>> definitions();
   // Null if the file has none with that prefix. Cached.
@@ -75,13 +87,16 @@ class JournalReader {
 
   // The entry that holds `sequence`. kRejected if the file does not hold it.
   Result<StoredEntry> entry(std::uint64_t sequence);
-  // Calls `visit` for each entry with first >= `from`, in order, until it returns false or all were
-  // seen. A corrupt row is reported through `bad` (sequence, reason) and skipped.
+  // Calls `visit` for each entry with first >= `from`, in order, until it returns false or all that
+  // there were at the call were seen. A corrupt row is reported through `bad` (sequence, reason)
+  // and skipped; where whole pages are damaged, `bad` gets the first sequence that cannot be found,
+  // and the scan goes on after the damage.
   Status scan(std::uint64_t from, const std::function<bool(const StoredEntry&)>& visit,
               const std::function<void(std::uint64_t, const Status&)>& bad = {});
-  // Sum of blob and event bytes of sequences in `range`, from the tables' own sizes.
+  // Sum of blob and event bytes of sequences in `range`, from running totals: two look-ups a table,
+  // whatever the range. What was evicted from the middle of `range` still counts.
   Result<std::uint64_t> bytes_in(Range range);
-  // Totals over the file: entries, batches, rows (records), samples, bytes.
+  // Totals over what the file holds, from running totals likewise.
   struct Totals {
     std::uint64_t batches = 0;
     std::uint64_t events = 0;

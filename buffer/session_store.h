@@ -4,13 +4,15 @@
 //   STATE/box.db                                 box id, sessions, files, file identities; what is
 //                                                not an identity is rebuildable from the files
 //   STATE/sessions/<session-id>/<n>-<incarnation>.db
+//   STATE/lock, STATE/high_water                 who has the directory; how far the live file got
 //
 // Threads: one (the recorder's, or a command that holds the lock). The directory is flocked while
 // a store opened for writing lives; list_sessions() and find_session() only read, without the lock.
 //
-// A file is appended to only while its device, inode and the random token kept in box.db are the
-// ones it was created with; a copy, a restored older file or one that was moved back never is: it
-// becomes read-only and a new file with a new incarnation takes over.
+// A file is appended to only while its device, inode, the random token kept in box.db (a fresh one
+// at every opening) and the last sequence noted beside it all agree; a copy, a restored older file
+// or one that was moved back never does: it becomes read-only and a new file with a new incarnation
+// takes over. docs/journal.md, "Identity", says why this cannot append wrongly.
 
 #pragma once
 
@@ -57,16 +59,19 @@ class SessionStore {
   // Starts a session in a new file. kRejected if one is open, or the id exists.
   Result<std::unique_ptr<Journal>> begin(const SessionInfo& info);
   // Sets the journal's file aside (read-only from now) and continues its session in a new file.
-  // `carry`: positions, states and counters for the new file's first commit. `cut`: the old file
-  // holds nothing of ours beyond its last commit; later sequences in it are ignored for ever.
+  // `carry`: positions, states and counters for the new file's first commit. The old file is cut at
+  // its last good commit; what it may show beyond that is ignored for ever.
+  // On failure the old journal is gone all the same, and resume() tries the same replacement again.
   Result<std::unique_ptr<Journal>> replace(std::unique_ptr<Journal> journal, const Commit& carry,
                                            std::uint64_t rekeyed_from, std::string_view reason);
-  // Ends the open session: seals the journal.
+  // Ends the open session: seals the journal. A broken journal is replaced first, by a file that
+  // only says where it was cut. On failure the session stays open: resume(), then end() again.
   Status end(std::unique_ptr<Journal> journal);
 
   // What is to be sent, without the live journal's own head (its owner adds that).
   Result<JournalHeads> heads(const Journal* live);
-  // Acknowledged ranges of a file that is no longer live.
+  // Acknowledged ranges of a file that is no longer live. Not synced: after a power cut the room's
+  // Welcome says it again. kRejected if the store has no such file or it is the live one.
   Status acknowledge(const Acknowledged& acknowledged);
   Status set_complete(const Uuid& session, bool complete);
 
