@@ -44,6 +44,25 @@ const char* address_of(std::string_view value) {
   return value.empty() ? "" : value.data();
 }
 
+// A path as the URI that SQLite asks for where a flag is to go with it.
+std::string immutable_uri(const std::filesystem::path& file) {
+  constexpr char kHexDigits[] = "0123456789ABCDEF";
+  std::string uri = "file://";
+  for (const char c : std::filesystem::absolute(file).string()) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || c == '/' || c == '-' || c == '_' || c == '.';
+    if (is_plain) {
+      uri.push_back(c);
+      continue;
+    }
+    uri.push_back('%');
+    uri.push_back(kHexDigits[byte >> 4]);
+    uri.push_back(kHexDigits[byte & 0x0F]);
+  }
+  return uri + "?immutable=1";
+}
+
 int note_wal_pages(void* counter, sqlite3*, const char*, int pages) {
   *static_cast<int*>(counter) = pages;
   return SQLITE_OK;
@@ -128,6 +147,12 @@ bool Statement::is_null(int column) const {
   return sqlite3_column_type(raw_, column) == SQLITE_NULL;
 }
 
+ValueType Statement::type(int column) const {
+  static_assert(SQLITE_INTEGER == 1 && SQLITE_FLOAT == 2 && SQLITE_TEXT == 3 && SQLITE_BLOB == 4 &&
+                SQLITE_NULL == 5);
+  return static_cast<ValueType>(sqlite3_column_type(raw_, column));
+}
+
 Status Statement::error(const char* step) const {
   return status_of(sqlite3_db_handle(raw_), step);
 }
@@ -136,10 +161,12 @@ Result<Database> Database::open(const std::filesystem::path& file, Mode mode,
                                 const std::string& vfs) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (mode == Mode::kReadOnly) flags |= SQLITE_OPEN_READONLY;
+  if (mode == Mode::kImmutable) flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
   if (mode == Mode::kReadWrite) flags |= SQLITE_OPEN_READWRITE;
   if (mode == Mode::kCreate) flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(file.c_str(), &raw, flags, vfs.empty() ? nullptr : vfs.c_str());
+  const std::string name = mode == Mode::kImmutable ? immutable_uri(file) : file.string();
+  const int code = sqlite3_open_v2(name.c_str(), &raw, flags, vfs.empty() ? nullptr : vfs.c_str());
   Database database(raw);
   if (code != SQLITE_OK) {
     if (raw == nullptr) return Status(Code::kFatal, "open " + file.string() + ": out of memory");
@@ -162,6 +189,20 @@ Database& Database::operator=(Database&& other) noexcept {
 
 Database::~Database() {
   sqlite3_close_v2(raw_);
+}
+
+Status Database::distrust(int value_bytes_max) {
+  sqlite3_limit(raw_, SQLITE_LIMIT_LENGTH, value_bytes_max);
+  for (const int option : {SQLITE_DBCONFIG_DEFENSIVE, SQLITE_DBCONFIG_TRUSTED_SCHEMA}) {
+    const int value = option == SQLITE_DBCONFIG_DEFENSIVE ? 1 : 0;
+    if (sqlite3_db_config(raw_, option, value, nullptr) != SQLITE_OK) return error("distrust");
+  }
+  return exec("PRAGMA cell_size_check = ON");
+}
+
+Status Database::keep_wal_on_close() {
+  if (sqlite3_db_config(raw_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr) == SQLITE_OK) return {};
+  return error("keep WAL on close");
 }
 
 Status Database::exec(const char* sql) {

@@ -22,6 +22,9 @@ struct sqlite3_stmt;
 
 namespace pitbox {
 
+// What a value is in the file, whatever its column was declared as. Numbered as in SQLite.
+enum class ValueType : std::uint8_t { kInteger = 1, kReal, kText, kBlob, kNull };
+
 class Statement {
  public:
   Statement() = default;
@@ -50,6 +53,8 @@ class Statement {
   std::string_view text(int column) const;
   std::string_view blob(int column) const;
   bool is_null(int column) const;
+  // REQUIRES: asked before the column's value is.
+  ValueType type(int column) const;
 
  private:
   Status error(const char* step) const;
@@ -58,13 +63,21 @@ class Statement {
 
 class Database {
  public:
-  enum class Mode { kReadOnly, kReadWrite, kCreate };
+  // kImmutable: read-only, and nobody will write while it is open; asks for no locks and no files
+  // beside it, so it opens on read-only media. REQUIRES: there is no WAL file beside it.
+  enum class Mode : std::uint8_t { kReadOnly, kReadWrite, kCreate, kImmutable };
   // `vfs`: name of the SQLite VFS to use; empty for the default one.
   static Result<Database> open(const std::filesystem::path& file, Mode mode,
                                const std::string& vfs = {});
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;
   ~Database();
+
+  // For a file that may come from an enemy: its schema may not call functions with side effects, a
+  // value is at most `value_bytes_max` long, and a damaged page is noticed rather than misread.
+  Status distrust(int value_bytes_max);
+  // Closing the last connection leaves the WAL as it is, instead of a checkpoint nobody asked for.
+  Status keep_wal_on_close();
 
   // Runs one or several statements without parameters or rows.
   Status exec(const char* sql);
