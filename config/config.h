@@ -9,7 +9,6 @@
 
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -18,17 +17,10 @@
 #include <string_view>
 #include <vector>
 
+#include "ingest/geometry.h"
 #include "proto/status.h"
 
 namespace pitbox {
-
-// Latitude and longitude in degrees, WGS 84.
-struct GeoPoint {
-  double latitude = 0;
-  double longitude = 0;
-  friend bool operator==(const GeoPoint&, const GeoPoint&) = default;
-};
-using GeoLine = std::array<GeoPoint, 2>;
 
 struct SourceConfig {
   std::string name;
