@@ -4,13 +4,13 @@
 // is true after a stop at each store: docs/ring.md.
 //
 // Threads
-//   One producer (ingest) calls area(), publish_*() and may_receive(); one consumer (recorder)
-//   calls read() and release(). id(), head(), tail() may be read by anyone in the process. The file
+//   One producer (ingest) calls receive(), publish() and publish_control(); one consumer (recorder)
+//   calls read() and release(). The const questions may be asked by anyone in the process. The file
 //   is flocked: a second process that opens it is refused with kTryAgain.
 //
 // Full ring
-//   Nothing more is received: may_receive() is false until the consumer releases. Nothing is
-//   dropped here.
+//   Nothing more is received: receive() says kFull until the consumer releases. Nothing is dropped
+//   here.
 //
 // Positions are byte counts that only grow. The consumer reads ahead of tail(); it moves the tail
 // by release() once what it read is durable, so that an uncommitted message is still here after a
@@ -26,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "buffer/message.h"
 #include "proto/status.h"
@@ -39,13 +40,16 @@ class MessageRing {
     std::size_t ring_bytes = std::size_t{8} << 20;  // Power of two, >= 1 MiB.
     std::size_t slot_count = 64;                    // Of the receive area: datagrams per recvmmsg.
     std::size_t slot_bytes = 2048;                  // Longer datagrams are truncated (and counted).
-    bool is_stream = false;  // One slot; its messages are pieces of a stream.
+    bool is_stream = false;  // One slot of 64 KiB, whatever is said above; its messages are pieces
+                             // of a stream.
   };
 
-  // Attaches to the file if it holds a ring of this layout and these options (publishing what was
-  // received but not yet published when its process died), else sets a damaged or different one
-  // aside as `*.stale-<id>` and makes a new ring with a new id. kTryAgain if another process has
-  // it; kFull if there is no room for the file; kRejected for bad options.
+  // Attaches to the file if it holds a ring of this layout and kind (publishing what was received
+  // but not yet published when its process died), else sets a damaged or different one aside as
+  // `*.stale-<id>` and makes a new ring with a new id. A ring of other sizes keeps them while it
+  // holds unread messages, and is replaced once it does not. An attached ring, and every stream's,
+  // begins with kSourceStarted. kTryAgain if another process has it; kFull if there is no room for
+  // the file; kRejected for bad options.
   static Result<std::unique_ptr<MessageRing>> open(const Options& options);
   ~MessageRing();
   MessageRing(const MessageRing&) = delete;
@@ -57,14 +61,20 @@ class MessageRing {
   std::uint64_t tail() const;         // After the last released one.
   std::size_t capacity() const;       // Bytes.
   std::uint64_t last_number() const;  // Number of the last published data message; 0 if none.
-  std::uint64_t tail_number() const;  // Number of the last released data message.
-  bool was_attached() const;          // open() found a live ring rather than making one.
+  // Number of the last released data message. Who subtracts the two reads this one first.
+  std::uint64_t tail_number() const;
+  bool was_attached() const;  // open() found a live ring rather than making one.
   // Messages that open() found received but unpublished, and published.
   std::uint64_t recovered() const;
+  // The file that open() set aside and why; empty if none. Somebody should be told: what it held
+  // unread is not in this ring.
+  const std::filesystem::path& set_aside() const;
+  const std::string& set_aside_reason() const;
 
   // Producer: one receive call. Fills the area by recvmmsg(2) on `socket` (at most slot_count
   // messages; a stream socket gets one) and publishes what came. `connection` is the socket's
   // cookie. Refuses with kFull before receiving anything if the ring might not take a full area.
+  // kTryAgain if the socket reported an error (it is consumed by that); kFatal if it is none.
   struct Received {
     std::size_t messages = 0;
     bool would_block = false;  // Nothing more to read now.
