@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "proto/event.pb.h"
+#include "proto/event.h"
 
 namespace pitbox {
 namespace {
@@ -11,7 +11,7 @@ NewEvent finish(const words::Event& event, std::string kind, std::string car = {
   return NewEvent{.car = std::move(car),
                   .kind = std::move(kind),
                   .time_ns = event.time_ns(),
-                  .bytes = event.SerializeAsString()};
+                  .bytes = serialise_event(event)};
 }
 
 words::Event at(BootNs now) {

@@ -138,6 +138,12 @@ void SourceReader::committed() {
   source_.ring->release(at_.position, at_.number);
 }
 
+std::string SourceReader::release_unjournaled() {
+  committed_position_ = at_.position;
+  source_.ring->release(at_.position, at_.number);
+  return decoder_->save();
+}
+
 SourceSnapshot SourceReader::snapshot() const {
   SourceSnapshot result = totals_;
   result.ring_id = source_.ring->id();

@@ -71,6 +71,9 @@ class SourceReader {
   void forget_committed_state() { committed_version_.reset(); }
   // position() and changed_state() are durable.
   void committed();
+  // Gives the ring back what held nothing to journal (control messages while no session is open);
+  // returns the decoder's state, which exists nowhere else from now on.
+  std::string release_unjournaled();
 
   SourceSnapshot snapshot() const;
 

@@ -1,0 +1,228 @@
+// What the link reports (acknowledgements, refusals), and what it is told (heads).
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "buffer/recorder.h"
+
+namespace pitbox {
+namespace {
+
+// What `of` holds and `without` does not.
+std::vector<Range> difference(const RangeSet& of, const RangeSet& without) {
+  std::vector<Range> result;
+  for (const Range& range : of.ranges()) {
+    const std::vector<Range> missing = without.missing(range);
+    result.insert(result.end(), missing.begin(), missing.end());
+  }
+  return result;
+}
+
+RangeSet up_to(const RangeSet& ranges, std::uint64_t last) {
+  RangeSet result;
+  for (const Range& range : ranges.ranges()) {
+    if (range.first <= last) result.add({range.first, std::min(range.last, last)});
+  }
+  return result;
+}
+
+}  // namespace
+
+// In the order in which the link must be understood: what the room holds before what it refuses.
+std::size_t Recorder::take_reports(BootNs now) {
+  std::size_t work = 0;
+  for (; work < options_.reports_per_step; ++work) {
+    const auto report = link_reports_.acknowledged.try_pop();
+    if (!report) break;
+    const bool is_live = journal_ != nullptr && report->session == journal_->session().id &&
+                         report->incarnation == journal_->incarnation();
+    is_live ? acknowledge_live(*report, now) : acknowledge_sealed(*report, now);
+  }
+  while (const auto completed = link_reports_.completed.try_pop()) {
+    const Status status = store_->set_complete(completed->session, true);
+    if (!status.ok()) note_error("mark session complete", status, now);
+    publish_heads(now);
+    ++work;
+  }
+  // One rekeying at a time; the next refusal waits in its queue.
+  if (rekeying_from_ == 0 && work == 0) {
+    if (const auto refused = link_reports_.refused.try_pop()) {
+      refuse(*refused, now);
+      ++work;
+    }
+  }
+  return work;
+}
+
+// Stored with the next commit, which it asks for as a record would: no sooner than the flush.
+void Recorder::acknowledge_live(const Acknowledged& report, BootNs now) {
+  RangeSet before = acknowledged_replaces_ ? RangeSet{} : journal_->acknowledged();
+  before.add_all(acknowledged_);
+  const RangeSet told = up_to(report.ranges, journal_->last_sequence());
+  RangeSet after = told;
+  if (!report.replaces) after.add_all(before);
+  if (after == before) return;
+  if (report.replaces && !difference(before, after).empty()) {
+    spdlog::warn("the room holds less than it acknowledged: what is missing is pending again");
+    acknowledged_replaces_ = true;
+    acknowledged_ = after;
+  } else {
+    acknowledged_.add_all(told);
+  }
+  acknowledged_bytes_ += bytes_change(journal_->file(), before, after);
+  note_due(now + to_ns(options_.flush_interval));
+}
+
+void Recorder::acknowledge_sealed(const Acknowledged& report, BootNs now) {
+  const std::optional<FileHead> head = find_head(report.incarnation);
+  const Status status = store_->acknowledge(report);
+  if (!status.ok()) {
+    // An incarnation that is not there (any more): nothing depends on it.
+    if (status.code() != Code::kRejected) note_error("acknowledge", status, now);
+    return;
+  }
+  const bool of_session = journal_ != nullptr && report.session == journal_->session().id;
+  if (head && of_session) {
+    RangeSet after = up_to(report.ranges, head->last);
+    if (!report.replaces) after.add_all(head->acknowledged);
+    intake_.conservation().bytes_acknowledged +=
+        static_cast<std::uint64_t>(bytes_change(head->file, head->acknowledged, after));
+    note_due(now + to_ns(options_.flush_interval));
+  }
+  publish_heads(now);
+}
+
+// By how many bytes of entries `after` holds more than `before`. Sizes only serve to tell people
+// how much waits; where they cannot be read, nothing is counted.
+std::int64_t Recorder::bytes_change(const std::filesystem::path& file, const RangeSet& before,
+                                    const RangeSet& after) {
+  if (sizes_ == nullptr || sizes_->file() != file) {
+    auto reader = JournalReader::open(file);
+    if (!reader.ok()) return 0;
+    sizes_ = std::move(reader).take();
+  }
+  const auto sum = [&](const std::vector<Range>& ranges) {
+    std::int64_t bytes = 0;
+    for (const Range& range : ranges) {
+      const auto size = sizes_->bytes_in(range);
+      if (size.ok()) bytes += static_cast<std::int64_t>(size.value());
+    }
+    return bytes;
+  };
+  return sum(difference(after, before)) - sum(difference(before, after));
+}
+
+void Recorder::refuse(const IncarnationRefused& refused, BootNs now) {
+  const Status why(Code::kRejected, "incarnation " + hex_id(refused.incarnation) + " of session " +
+                                        refused.session.text() + ": " + refused.reason);
+  note_error("the room refused", why, now);
+  if (journal_ == nullptr || journal_->session().id != refused.session) return;
+  // Nothing of the old file may be in memory any more.
+  const bool is_live = journal_->incarnation() == refused.incarnation;
+  if (is_live && due_ns_ != kNever && !commit(now)) {
+    if (journal_ == nullptr) return;  // Holding: the room will refuse it again.
+  }
+  if (journal_->incarnation() == refused.incarnation) {
+    rekeying_from_ = refused.incarnation;
+    rekeying_range_ = {1, journal_->last_sequence()};
+    replace_journal(refused.incarnation, why.message(), now);
+    return;
+  }
+  const std::optional<FileHead> head = find_head(refused.incarnation);
+  if (!head) return;
+  rekeying_from_ = refused.incarnation;
+  rekeying_range_ = {head->first, head->last};
+  note_due(now);  // The next commit remembers it.
+}
+
+bool Recorder::open_rekeying(BootNs now) {
+  const std::optional<FileHead> head = find_head(rekeying_from_);
+  Status status(Code::kCorrupt, "no such journal file");
+  if (head) {
+    auto opened = Rekeying::open(head->file, head->acknowledged, rekeying_range_);
+    if (opened.ok()) {
+      rekeying_ = std::move(opened).take();
+      return true;
+    }
+    status = opened.status();
+  }
+  note_error("journal again under a new incarnation", status, now);
+  // The file is not there to be copied; its entries stay pending, and `verify` names them.
+  rekeying_from_ = 0;
+  rekeying_range_ = {1, 0};
+  return false;
+}
+
+// One chunk, between live commits.
+std::size_t Recorder::rekey(BootNs now) {
+  if (rekeying_from_ == 0 || state_ != RecorderState::kRecording) return 0;
+  if (due_ns_ != kNever && !commit(now)) return 1;
+  if (rekeying_ == nullptr && !open_rekeying(now)) return 1;
+  auto chunk = rekeying_->next_chunk(now);
+  if (!chunk.ok()) note_error("rekey", chunk.status(), now);
+  Rekeying::Chunk next = chunk.ok() ? std::move(chunk).take() : rekeying_->give_up(now);
+  if (next.unreadable > 0) {
+    spdlog::error("{} entries of incarnation {} cannot be read again", next.unreadable,
+                  hex_id(rekeying_from_));
+  }
+  if (next.done) {
+    rekeying_.reset();
+    rekeying_from_ = 0;
+  }
+  commit_chunk(std::move(next), now);
+  return 1;
+}
+
+std::optional<FileHead> Recorder::find_head(std::uint64_t incarnation) const {
+  const auto heads = heads_.get();
+  if (heads == nullptr) return std::nullopt;
+  for (const SessionHeads& session : heads->sessions) {
+    for (const FileHead& file : session.files) {
+      if (file.incarnation == incarnation) return file;
+    }
+  }
+  return std::nullopt;
+}
+
+void Recorder::publish_heads(BootNs now) {
+  auto result = store_->heads(journal_.get());
+  if (!result.ok()) {
+    note_error("journal heads", result.status(), now);
+    return;
+  }
+  JournalHeads heads = std::move(result).take();
+  sealed_acknowledged_ = 0;
+  sealed_pending_ = 0;
+  if (journal_ != nullptr) {
+    const SessionInfo& info = journal_->session();
+    auto live =
+        std::find_if(heads.sessions.begin(), heads.sessions.end(),
+                     [&](const SessionHeads& session) { return session.info.id == info.id; });
+    if (live == heads.sessions.end()) {
+      live = heads.sessions.insert(live, SessionHeads{});
+      live->info = info;
+    }
+    live->is_live = true;
+    for (const FileHead& file : live->files) {
+      sealed_acknowledged_ += file.acknowledged.count();
+      if (file.last < file.first) continue;
+      for (const Range& range : file.acknowledged.missing({file.first, file.last})) {
+        sealed_pending_ += range.last - range.first + 1;
+      }
+    }
+    live->files.push_back(FileHead{.incarnation = journal_->incarnation(),
+                                   .file = journal_->file(),
+                                   .first = 1,
+                                   .last = journal_->last_sequence(),
+                                   .rekeyed_from = journal_->rekeyed_from(),
+                                   .sealed = false,
+                                   .acknowledged = journal_->acknowledged()});
+  }
+  heads_.put(std::move(heads));
+  changed_ = true;
+  if (on_published_) on_published_();
+}
+
+}  // namespace pitbox
