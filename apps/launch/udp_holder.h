@@ -16,6 +16,8 @@ class UdpHolder {
   // Binds 127.0.0.1:`port` (0: any) and asks for a receive buffer of `buffer_bytes`, by
   // SO_RCVBUFFORCE where that is allowed, else as much as the kernel gives.
   static Result<UdpHolder> bind(std::uint16_t port, std::size_t buffer_bytes);
+  // An object without a socket.
+  UdpHolder() = default;
   UdpHolder(UdpHolder&& other) noexcept;
   UdpHolder& operator=(UdpHolder&& other) noexcept;
   ~UdpHolder();
@@ -29,7 +31,6 @@ class UdpHolder {
   Result<std::uint64_t> kernel_drops() const;
 
  private:
-  UdpHolder() = default;
   int descriptor_ = -1;
   std::uint16_t port_ = 0;
   std::size_t buffer_bytes_ = 0;

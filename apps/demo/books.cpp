@@ -1,0 +1,90 @@
+#include "apps/demo/books.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "buffer/journal_reader.h"
+#include "buffer/session_store.h"
+#include "export/ledger_file.h"
+#include "export/row_ledger.h"
+#include "proto/batch.h"
+#include "sync/room_reader.h"
+
+namespace pitbox {
+namespace {
+
+Result<std::vector<RowIdentity>> room_row_identities(const Books& books) {
+  std::vector<RowIdentity> rows;
+  RoomReaderOptions options;
+  options.url = books.room_url;
+  options.session = books.session;
+  Status read = read_room(options, [&](const RoomEntry& entry) -> Status {
+    if (entry.is_event) return {};
+    const auto lookup = [&](std::uint64_t prefix) -> DefinitionPtr {
+      for (const DefinitionPtr& definition : entry.definitions) {
+        if (definition->prefix() == prefix) return definition;
+      }
+      return nullptr;
+    };
+    const auto batch = decode_batch(entry.car, entry.bytes, lookup);
+    if (!batch.ok()) return batch.status();
+    for (const GroupColumns& group : batch.value().groups) identify_rows(entry.car, group, rows);
+    return {};
+  });
+  if (!read.ok()) return std::move(read).within("read the room");
+  return rows;
+}
+
+// Gap records and decoded records over all files of the session.
+Status count_events(const SessionFiles& session, DemoLedger& ledger) {
+  for (const auto& file : session.files) {
+    auto reader = JournalReader::open(file);
+    if (!reader.ok()) return reader.status();
+    const auto counters = reader.value()->counters();
+    if (!counters.ok()) return counters.status();
+    const auto decoded = counters.value().find("records.decoded");
+    // Carried from file to file, so the greatest is the last.
+    if (decoded != counters.value().end()) ledger.heard = std::max(ledger.heard, decoded->second);
+    Status scanned = reader.value()->scan(1, [&](const StoredEntry& entry) {
+      if (entry.is_event && entry.kind == "gap") ++ledger.gaps;
+      return true;
+    });
+    if (!scanned.ok()) return scanned;
+  }
+  return {};
+}
+
+void add_faults(const RowComparison& comparison, DemoLedger& ledger) {
+  ledger.missing += comparison.missing;
+  ledger.duplicated += comparison.duplicated;
+  ledger.different += comparison.different;
+}
+
+}  // namespace
+
+bool session_is_complete(const std::filesystem::path& state_directory, const Uuid& session) {
+  const auto found = find_session(state_directory, session.text());
+  return found.ok() && found.value().complete;
+}
+
+Status compare_books(const Books& books, DemoLedger& ledger) {
+  auto sent = read_ledger(books.sent);
+  if (!sent.ok()) return sent.status();
+  const auto session = find_session(books.state_directory, books.session.text());
+  if (!session.ok()) return session.status();
+  if (Status counted = count_events(session.value(), ledger); !counted.ok()) return counted;
+
+  auto journaled = session_row_identities(session.value());
+  if (!journaled.ok()) return Status(journaled.status()).within("read the journal");
+  auto room = room_row_identities(books);
+  if (!room.ok()) return room.status();
+
+  ledger.expected = sent.value().rows.size();
+  ledger.journaled = journaled.value().size();
+  ledger.room = room.value().size();
+  add_faults(compare_rows(sent.value().rows, journaled.value()), ledger);
+  add_faults(compare_rows(sent.value().rows, room.value()), ledger);
+  return {};
+}
+
+}  // namespace pitbox

@@ -1,0 +1,72 @@
+#include "apps/pitboxd/control_handler.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace pitbox {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string refuse(const std::string& error) {
+  return ordered_json{{"ok", false}, {"error", error}}.dump();
+}
+
+std::string text_of(const nlohmann::json& request, const char* key) {
+  const auto found = request.find(key);
+  return found != request.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+Result<StartSession> start_of(const nlohmann::json& request) {
+  StartSession start;
+  start.name = text_of(request, "name");
+  if (const std::string type = text_of(request, "type"); !type.empty()) start.type = type;
+  if (const std::string id = text_of(request, "id"); !id.empty()) {
+    const auto parsed = Uuid::parse(id);
+    if (!parsed.ok()) return parsed.status();
+    start.id = parsed.value();
+  }
+  return start;
+}
+
+ordered_json describe(const SessionInfo& session) {
+  return {{"id", session.id.text()},
+          {"name", session.name},
+          {"type", session.type},
+          {"platformId", session.platform_id},
+          {"startedAtMs", session.started_at_ms}};
+}
+
+}  // namespace
+
+std::string ControlHandler::handle(std::string_view text) {
+  const auto request = nlohmann::json::parse(text, nullptr, false);
+  if (!request.is_object()) return refuse("a request is one JSON object on one line");
+  const std::string command = text_of(request, "command");
+  if (command == "status") return parts_.status();
+  if (command == "session_start") {
+    auto start = start_of(request);
+    return start.ok() ? carry_out(std::move(start).take()) : refuse(start.status().message());
+  }
+  if (command == "session_end") return carry_out(EndSession{});
+  if (command == "session_bind") {
+    const std::string platform_id = text_of(request, "platform_id");
+    if (platform_id.empty()) return refuse("session_bind needs a platform_id");
+    return carry_out(BindSession{platform_id});
+  }
+  return refuse("unknown command; known: status, session_start, session_end, session_bind");
+}
+
+std::string ControlHandler::carry_out(SessionCommand command) {
+  auto outcome = parts_.submit(std::move(command));
+  if (outcome.wait_for(kPatience) != std::future_status::ready) {
+    return refuse("the recorder did not answer within 10 s; the command may still be carried out");
+  }
+  const CommandResult result = outcome.get();
+  if (!result.status.ok()) return refuse(result.status.message());
+  ordered_json answer = {{"ok", true}};
+  if (result.session) answer["session"] = describe(*result.session);
+  return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace pitbox
