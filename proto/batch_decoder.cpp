@@ -1,0 +1,194 @@
+#include <string>
+#include <utility>
+
+#include "proto/batch.h"
+#include "proto/batch.pb.h"
+#include "proto/batch_layout.h"
+#include "proto/bit_shuffle.h"
+#include "proto/byte_reader.h"
+#include "proto/check.h"
+#include "proto/column.h"
+#include "proto/rice.h"
+#include "proto/zstd_frame.h"
+
+namespace pitbox {
+namespace {
+
+Status corrupt(std::string_view what) {
+  return {Code::kCorrupt, "batch: " + std::string(what)};
+}
+
+// The parts of a words::Batch, checked as far as they can be without the definitions.
+struct BatchParts {
+  std::vector<std::uint64_t> definitions;
+  std::vector<std::uint32_t> rows;
+  std::string dense;
+  std::string packed;
+  std::string plain;
+};
+
+Status check(const BatchParts& parts) {
+  const std::size_t groups = parts.definitions.size();
+  if (groups < 1 || groups > kMaxBatchGroups) return corrupt("it has no groups or too many");
+  if (parts.rows.size() != groups) return corrupt("groups and row counts do not match");
+  std::uint64_t rows = 0;
+  for (std::size_t g = 0; g < groups; ++g) {
+    if (parts.rows[g] < 1) return corrupt("a group without rows");
+    rows += parts.rows[g];
+    if (g > 0 && parts.definitions[g] <= parts.definitions[g - 1]) {
+      return corrupt("definitions out of order");
+    }
+  }
+  if (rows > kMaxBatchRows) return corrupt("it has too many rows");
+  if (parts.packed.empty() == parts.plain.empty()) {
+    return corrupt("not exactly one of packed and plain");
+  }
+  return {};
+}
+
+Result<BatchParts> parse_parts(std::string_view blob) {
+  if (blob.size() > kMaxBatchBytes) return corrupt("it is too long");
+  words::Batch message;
+  if (!message.ParseFromArray(blob.data(), static_cast<int>(blob.size()))) {
+    return corrupt("it does not parse");
+  }
+  BatchParts parts;
+  parts.definitions.assign(message.definitions().begin(), message.definitions().end());
+  parts.rows.assign(message.rows().begin(), message.rows().end());
+  parts.dense = std::move(*message.mutable_dense());
+  parts.packed = std::move(*message.mutable_packed());
+  parts.plain = std::move(*message.mutable_plain());
+  message.clear_definitions();
+  message.clear_rows();
+  message.clear_dense();
+  message.clear_packed();
+  message.clear_plain();
+  // The lite runtime keeps unknown fields where only their size can be seen.
+  if (message.ByteSizeLong() != 0) return corrupt("it has fields nobody knows");
+  if (Status status = check(parts); !status.ok()) return status;
+  return parts;
+}
+
+class BatchDecoder {
+ public:
+  BatchDecoder(std::string_view car, std::span<const std::byte> stream,
+               std::span<const std::byte> dense)
+      : stream_(stream), dense_(dense) {
+    hasher_.add(car);
+  }
+
+  Status add(DefinitionPtr definition, std::size_t rows);
+  Result<DecodedBatch> finish();
+
+ private:
+  bool take_times(std::vector<std::int64_t>& times, TimeOrigin& origin, GroupMode mode);
+  bool take_column(StorageType type, std::span<std::byte> column, GroupMode mode);
+
+  DecodedBatch batch_;
+  ContentHasher hasher_;
+  ByteReader stream_;
+  RiceReader dense_;
+  ColumnDecoder columns_{stream_, dense_};
+  TimeOrigin source_origin_;
+  TimeOrigin receive_origin_;
+};
+
+Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
+  const std::uint8_t mode_byte = stream_.take_byte();
+  if (!stream_.ok() || mode_byte > static_cast<std::uint8_t>(GroupMode::kChosen)) {
+    return corrupt("a group of unknown mode");
+  }
+  const auto mode = static_cast<GroupMode>(mode_byte);
+  hasher_.add(std::as_bytes(std::span(definition->name())));
+  hasher_.add_u64(rows);
+  GroupColumns group;
+  group.definition = std::move(definition);
+  if (group.definition->has_source_time()) {
+    group.source_ns.resize(rows);
+    if (!take_times(group.source_ns, source_origin_, mode)) return corrupt("bad source times");
+  }
+  group.receive_ns.resize(rows);
+  if (!take_times(group.receive_ns, receive_origin_, mode)) return corrupt("bad receive times");
+  group.columns.reserve(group.definition->channels().size());
+  for (const Channel& channel : group.definition->channels()) {
+    auto& column = group.columns.emplace_back(rows * width_of(channel.type));
+    if (!take_column(channel.type, column, mode)) {
+      return corrupt("bad column of '" + channel.name + "'");
+    }
+    hasher_.add(column);
+  }
+  batch_.rows += rows;
+  batch_.samples += rows * group.columns.size();
+  batch_.groups.push_back(std::move(group));
+  return {};
+}
+
+bool BatchDecoder::take_times(std::vector<std::int64_t>& times, TimeOrigin& origin,
+                              GroupMode mode) {
+  const std::span<std::int64_t> all(times);
+  if (!take_column(StorageType::kI64, std::as_writable_bytes(all), mode)) return false;
+  shift_times(all, origin.current());
+  origin.next(times.front());
+  hasher_.add(std::as_bytes(all));
+  return true;
+}
+
+bool BatchDecoder::take_column(StorageType type, std::span<std::byte> column, GroupMode mode) {
+  if (mode == GroupMode::kChosen) return columns_.decode(type, column);
+  const auto planes = stream_.take(column.size());
+  if (planes.empty()) return false;
+  restore_byte_planes(planes, width_of(type), column);
+  return true;
+}
+
+Result<DecodedBatch> BatchDecoder::finish() {
+  if (stream_.remaining() != 0) return corrupt("bytes after the last column");
+  if (!dense_.at_end()) return corrupt("bits after the last column");
+  batch_.hash = hasher_.finish();
+  return std::move(batch_);
+}
+
+}  // namespace
+
+Result<std::vector<std::uint64_t>> batch_definitions(std::string_view blob) {
+  auto parts = parse_parts(blob);
+  if (!parts.ok()) return parts.status();
+  return std::move(parts.value().definitions);
+}
+
+Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
+                                  const DefinitionLookup& lookup) {
+  auto parsed = parse_parts(blob);
+  if (!parsed.ok()) return parsed.status();
+  BatchParts& parts = parsed.value();
+
+  std::vector<DefinitionPtr> definitions;
+  std::size_t counted = 0;
+  for (std::size_t g = 0; g < parts.definitions.size(); ++g) {
+    DefinitionPtr definition = lookup(parts.definitions[g]);
+    if (definition == nullptr) return corrupt("it names a definition that is not here");
+    CHECK(definition->prefix() == parts.definitions[g]);
+    // At most 2^20 rows of 2^14 bytes, 1024 times: no overflow.
+    counted += counted_bytes(*definition, parts.rows[g]);
+    if (counted > kMaxBatchRawBytes) return corrupt("it is too large when decoded");
+    definitions.push_back(std::move(definition));
+  }
+  const std::size_t most_stream_bytes = counted + definitions.size();
+  std::string stream = std::move(parts.plain);
+  if (!parts.packed.empty()) {
+    auto content = zstd_decompress(parts.packed, most_stream_bytes);
+    if (!content.ok()) return Status(content.status()).within("batch");
+    stream = std::move(content).take();
+  }
+  if (stream.size() > most_stream_bytes) return corrupt("its stream is too long");
+
+  BatchDecoder decoder(car, std::as_bytes(std::span(stream)),
+                       std::as_bytes(std::span(parts.dense)));
+  for (std::size_t g = 0; g < definitions.size(); ++g) {
+    const Status status = decoder.add(std::move(definitions[g]), parts.rows[g]);
+    if (!status.ok()) return status;
+  }
+  return decoder.finish();
+}
+
+}  // namespace pitbox

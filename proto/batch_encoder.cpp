@@ -1,0 +1,149 @@
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "proto/batch.h"
+#include "proto/batch.pb.h"
+#include "proto/batch_layout.h"
+#include "proto/bit_shuffle.h"
+#include "proto/check.h"
+#include "proto/column.h"
+#include "proto/zstd_frame.h"
+
+namespace pitbox {
+namespace {
+
+// With so few rows a choice per column costs more than it saves.
+constexpr std::size_t kPlainRows = 2;
+
+// Below this a zstd frame's own header eats what it could gain.
+constexpr std::size_t kLeastCompressedBytes = 48;
+
+template <std::size_t kWidth>
+void gather(const std::byte* from, std::size_t stride, std::span<std::byte> column) {
+  const std::size_t rows = column.size() / kWidth;
+  std::byte* to = column.data();
+  for (std::size_t row = 0; row < rows; ++row) {
+    std::memcpy(to + row * kWidth, from + row * stride, kWidth);
+  }
+}
+
+void gather(std::size_t width, const std::byte* from, std::size_t stride,
+            std::span<std::byte> column) {
+  if (width == 1) return gather<1>(from, stride, column);
+  if (width == 2) return gather<2>(from, stride, column);
+  if (width == 4) return gather<4>(from, stride, column);
+  return gather<8>(from, stride, column);
+}
+
+class BatchEncoder {
+ public:
+  explicit BatchEncoder(std::string_view car) { hasher_.add(car); }
+
+  void add(const GroupRows& group);
+  EncodedBatch finish();
+
+ private:
+  void add_times(std::span<const std::int64_t> times, TimeOrigin& origin, GroupMode mode);
+  void add_column(StorageType type, std::span<const std::byte> column, GroupMode mode);
+
+  words::Batch message_;
+  EncodedBatch batch_;
+  ContentHasher hasher_;
+  std::string stream_;
+  RiceWriter dense_;
+  ColumnEncoder columns_{stream_, dense_};
+  TimeOrigin source_origin_;
+  TimeOrigin receive_origin_;
+  std::vector<std::int64_t> times_;
+  std::vector<std::byte> transposed_;
+};
+
+void BatchEncoder::add(const GroupRows& group) {
+  const Definition& definition = *group.definition;
+  const std::size_t rows = group.row_count();
+  CHECK(group.source_ns.size() == (definition.has_source_time() ? rows : 0));
+  CHECK(group.rows.size() == rows * definition.row_bytes());
+  message_.add_definitions(definition.prefix());
+  message_.add_rows(static_cast<std::uint32_t>(rows));
+  hasher_.add(std::as_bytes(std::span(definition.name())));
+  hasher_.add_u64(rows);
+
+  const GroupMode mode = rows <= kPlainRows ? GroupMode::kPlain : GroupMode::kChosen;
+  stream_.push_back(static_cast<char>(mode));
+  if (definition.has_source_time()) add_times(group.source_ns, source_origin_, mode);
+  add_times(group.receive_ns, receive_origin_, mode);
+
+  transposed_.resize(group.rows.size());
+  std::span<std::byte> rest(transposed_);
+  for (std::size_t c = 0; c < definition.channels().size(); ++c) {
+    const std::size_t width = width_of(definition.channels()[c].type);
+    const auto column = rest.first(rows * width);
+    rest = rest.subspan(column.size());
+    gather(width, group.rows.data() + definition.column_offset(c), definition.row_bytes(), column);
+    add_column(definition.channels()[c].type, column, mode);
+  }
+  hasher_.add(transposed_);
+
+  const auto [first, last] = std::minmax_element(group.receive_ns.begin(), group.receive_ns.end());
+  const bool is_first = batch_.rows == 0;
+  batch_.first_receive_ns = is_first ? *first : std::min(batch_.first_receive_ns, *first);
+  batch_.last_receive_ns = is_first ? *last : std::max(batch_.last_receive_ns, *last);
+  batch_.rows += rows;
+  batch_.samples += rows * definition.channels().size();
+  batch_.definitions.push_back(group.definition);
+}
+
+void BatchEncoder::add_times(std::span<const std::int64_t> times, TimeOrigin& origin,
+                             GroupMode mode) {
+  hasher_.add(std::as_bytes(times));
+  times_.assign(times.begin(), times.end());
+  shift_times(times_, 0 - origin.next(times.front()));
+  add_column(StorageType::kI64, std::as_bytes(std::span(times_)), mode);
+}
+
+void BatchEncoder::add_column(StorageType type, std::span<const std::byte> column, GroupMode mode) {
+  if (mode == GroupMode::kChosen) return columns_.encode(type, column);
+  append_byte_planes(stream_, column, width_of(type));
+}
+
+EncodedBatch BatchEncoder::finish() {
+  message_.set_dense(dense_.finish());
+  std::string packed;
+  if (stream_.size() >= kLeastCompressedBytes) packed = zstd_compress(stream_);
+  if (!packed.empty() && packed.size() < stream_.size()) {
+    message_.set_packed(std::move(packed));
+  } else {
+    message_.set_plain(std::move(stream_));
+  }
+  batch_.blob = message_.SerializeAsString();
+  CHECK(batch_.blob.size() <= kMaxBatchBytes);
+  batch_.hash = hasher_.finish();
+  return std::move(batch_);
+}
+
+}  // namespace
+
+EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> groups) {
+  std::vector<const GroupRows*> ordered;
+  std::size_t rows = 0;
+  std::size_t counted = 0;
+  for (const GroupRows& group : groups) {
+    if (group.row_count() == 0) continue;
+    ordered.push_back(&group);
+    rows += group.row_count();
+    CHECK(rows <= kMaxBatchRows);
+    counted += counted_bytes(*group.definition, group.row_count());
+  }
+  CHECK(!ordered.empty() && ordered.size() <= kMaxBatchGroups);
+  CHECK(counted <= kMaxBatchRawBytes);
+  const auto prefix = [](const GroupRows* group) { return group->definition->prefix(); };
+  std::ranges::sort(ordered, {}, prefix);
+  CHECK(std::ranges::adjacent_find(ordered, {}, prefix) == ordered.end());
+
+  BatchEncoder encoder(car);
+  for (const GroupRows* group : ordered) encoder.add(*group);
+  return encoder.finish();
+}
+
+}  // namespace pitbox

@@ -1,0 +1,201 @@
+#include "proto/predictor.h"
+
+#include <algorithm>
+#include <bit>
+#include <type_traits>
+
+#include "proto/byte_reader.h"
+#include "proto/check.h"
+
+namespace pitbox {
+namespace {
+
+template <typename Word>
+using Signed = std::make_signed_t<Word>;
+
+template <typename Word>
+Word zigzag_of(Word difference) {
+  return zigzag<Word>(static_cast<Signed<Word>>(difference));
+}
+
+template <typename Word>
+int bits_of(Word value) {
+  return static_cast<int>(std::bit_width(value));
+}
+
+template <typename Word>
+std::uint64_t capped(Word residual) {
+  if constexpr (sizeof(Word) == 4) return residual;
+  return std::min<std::uint64_t>(residual, kSummaryCap);
+}
+
+template <typename Word>
+struct Extent {
+  Word low = 0;
+  Word high = 0;
+  Word centre = 0;
+  std::uint64_t floor_sum = 0;
+};
+
+template <typename Word>
+Extent<Word> extent_of(std::span<const Word> words) {
+  auto low = static_cast<Signed<Word>>(words[0]);
+  auto high = low;
+  std::uint64_t sum = 0;  // Modulo 2^64.
+  for (const Word word : words) {
+    const auto value = static_cast<Signed<Word>>(word);
+    low = std::min(low, value);
+    high = std::max(high, value);
+    sum += static_cast<std::uint64_t>(std::int64_t{value});
+  }
+  Extent<Word> extent;
+  extent.low = static_cast<Word>(low);
+  extent.high = static_cast<Word>(high);
+  const auto range = static_cast<Word>(extent.high - extent.low);
+  if (range < kSummaryCap) {
+    extent.floor_sum = sum - words.size() * static_cast<std::uint64_t>(std::int64_t{low});
+    extent.centre = static_cast<Word>(extent.low + extent.floor_sum / words.size());
+  } else {
+    extent.floor_sum = words.size() * kSummaryCap;
+    extent.centre = static_cast<Word>(extent.low + range / 2);
+  }
+  return extent;
+}
+
+// Sums over the residuals of centre, previous and line.
+template <typename Word>
+struct Sums {
+  std::uint64_t centre = 0;
+  std::uint64_t previous = 0;
+  std::uint64_t line = 0;
+  Word previous_nonzero = 0;
+  Word line_nonzero = 0;
+  Word previous_or = 0;
+  Word line_or = 0;
+};
+
+template <typename Word>
+Sums<Word> sums_of(std::span<const Word> words, Word centre) {
+  Sums<Word> sums;
+  const Word second = zigzag_of<Word>(words[1] - words[0]);
+  sums.centre =
+      capped(zigzag_of<Word>(words[0] - centre)) + capped(zigzag_of<Word>(words[1] - centre));
+  sums.previous = capped(second);
+  sums.previous_or = second;
+  sums.previous_nonzero = second != 0;
+  for (std::size_t i = 2; i < words.size(); ++i) {
+    const Word difference = words[i] - words[i - 1];
+    const Word from_centre = zigzag_of<Word>(words[i] - centre);
+    const Word from_previous = zigzag_of<Word>(difference);
+    const Word from_line = zigzag_of<Word>(difference - (words[i - 1] - words[i - 2]));
+    sums.centre += capped(from_centre);
+    sums.previous += capped(from_previous);
+    sums.line += capped(from_line);
+    sums.previous_or |= from_previous;
+    sums.line_or |= from_line;
+    sums.previous_nonzero += from_previous != 0;
+    sums.line_nonzero += from_line != 0;
+  }
+  return sums;
+}
+
+}  // namespace
+
+template <typename Word>
+std::array<ResidualSummary<Word>, 4> summarise(std::span<const Word> words) {
+  CHECK(words.size() >= 2);
+  const std::uint64_t rows = words.size();
+  const Extent<Word> extent = extent_of(words);
+  const Sums<Word> sums = sums_of(words, extent.centre);
+  const Word centre_extreme = std::max(zigzag_of<Word>(extent.high - extent.centre),
+                                       zigzag_of<Word>(extent.low - extent.centre));
+  const auto slope = static_cast<Word>(words[1] - words[0]);
+  std::array<ResidualSummary<Word>, 4> all;
+  all[0] = {{Predictor::kFloor, {extent.low, 0}},
+            rows,
+            extent.floor_sum,
+            rows,
+            bits_of<Word>(extent.high - extent.low)};
+  all[1] = {
+      {Predictor::kCentre, {extent.centre, 0}}, rows, sums.centre, rows, bits_of(centre_extreme)};
+  all[2] = {{Predictor::kPrevious, {words[0], 0}},
+            rows - 1,
+            sums.previous,
+            sums.previous_nonzero,
+            bits_of(sums.previous_or)};
+  all[3] = {{Predictor::kLine, {words[0], slope}},
+            rows - 2,
+            sums.line,
+            sums.line_nonzero,
+            rows > 2 ? bits_of(sums.line_or) : 64};
+  return all;
+}
+
+template <typename Word>
+void take_residuals(const Prediction<Word>& prediction, std::span<const Word> words,
+                    std::vector<Word>& residuals) {
+  const std::size_t count = residual_count(prediction.predictor, words.size());
+  residuals.resize(count);
+  const Word base = prediction.seeds[0];
+  switch (prediction.predictor) {
+    case Predictor::kFloor:
+      for (std::size_t i = 0; i < count; ++i) residuals[i] = words[i] - base;
+      return;
+    case Predictor::kCentre:
+      for (std::size_t i = 0; i < count; ++i) residuals[i] = zigzag_of<Word>(words[i] - base);
+      return;
+    case Predictor::kPrevious:
+      for (std::size_t i = 0; i < count; ++i) {
+        residuals[i] = zigzag_of<Word>(words[i + 1] - words[i]);
+      }
+      return;
+    case Predictor::kLine:
+      for (std::size_t i = 0; i < count; ++i) {
+        residuals[i] = zigzag_of<Word>(words[i + 2] - 2 * words[i + 1] + words[i]);
+      }
+      return;
+  }
+}
+
+template <typename Word>
+void restore_words(const Prediction<Word>& prediction, std::span<const Word> residuals,
+                   std::span<Word> words) {
+  CHECK(residuals.size() == residual_count(prediction.predictor, words.size()));
+  Word last = prediction.seeds[0];
+  switch (prediction.predictor) {
+    case Predictor::kFloor:
+      for (std::size_t i = 0; i < words.size(); ++i) words[i] = last + residuals[i];
+      return;
+    case Predictor::kCentre:
+      for (std::size_t i = 0; i < words.size(); ++i) words[i] = last + unzigzag(residuals[i]);
+      return;
+    case Predictor::kPrevious:
+      words[0] = last;
+      for (std::size_t i = 1; i < words.size(); ++i) {
+        last += unzigzag(residuals[i - 1]);
+        words[i] = last;
+      }
+      return;
+    case Predictor::kLine: {
+      Word slope = prediction.seeds[1];
+      words[0] = last;
+      words[1] = last += slope;
+      for (std::size_t i = 2; i < words.size(); ++i) {
+        slope += unzigzag(residuals[i - 2]);
+        words[i] = last += slope;
+      }
+      return;
+    }
+  }
+}
+
+#define PITBOX_INSTANTIATE(Word)                                                  \
+  template std::array<ResidualSummary<Word>, 4> summarise(std::span<const Word>); \
+  template void take_residuals(const Prediction<Word>&, std::span<const Word>,    \
+                               std::vector<Word>&);                               \
+  template void restore_words(const Prediction<Word>&, std::span<const Word>, std::span<Word>)
+PITBOX_INSTANTIATE(std::uint32_t);
+PITBOX_INSTANTIATE(std::uint64_t);
+#undef PITBOX_INSTANTIATE
+
+}  // namespace pitbox

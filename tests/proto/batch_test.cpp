@@ -1,0 +1,253 @@
+// Goal: a batch gives back every bit of every row, whatever the rows, and its bytes and hash are
+// what FORMAT.md says. Method: round trips over hard and typical columns of every storage type.
+
+#include "proto/batch.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "batch_language.h"
+
+namespace pitbox {
+namespace {
+
+using testing::Bytes;
+using testing::column_of;
+using testing::define;
+using testing::group_of;
+using testing::kAllTypes;
+using testing::knows;
+
+void expect_same(const GroupRows& sent, const GroupColumns& kept) {
+  ASSERT_EQ(sent.definition->name(), kept.definition->name());
+  EXPECT_EQ(sent.source_ns, kept.source_ns);
+  EXPECT_EQ(sent.receive_ns, kept.receive_ns);
+  ASSERT_EQ(kept.columns.size(), sent.definition->channels().size());
+  for (std::size_t c = 0; c < kept.columns.size(); ++c) {
+    const std::size_t width = width_of(sent.definition->channels()[c].type);
+    ASSERT_EQ(kept.columns[c].size(), sent.row_count() * width);
+    for (std::size_t r = 0; r < sent.row_count(); ++r) {
+      const std::byte* value =
+          sent.rows.data() + r * sent.definition->row_bytes() + sent.definition->column_offset(c);
+      ASSERT_EQ(std::memcmp(value, kept.columns[c].data() + r * width, width), 0)
+          << sent.definition->channels()[c].name << " row " << r;
+    }
+  }
+}
+
+EncodedBatch round_trip(const std::vector<GroupRows>& groups) {
+  EncodedBatch encoded = encode_batch("7", groups);
+  auto decoded = decode_batch("7", encoded.blob, knows(groups));
+  EXPECT_TRUE(decoded.ok()) << decoded.status().message();
+  if (!decoded.ok()) return encoded;
+  EXPECT_EQ(decoded.value().hash, encoded.hash);
+  EXPECT_EQ(decoded.value().rows, encoded.rows);
+  EXPECT_EQ(decoded.value().samples, encoded.samples);
+  EXPECT_EQ(decoded.value().groups.size(), encoded.definitions.size());
+  for (const GroupColumns& kept : decoded.value().groups) {
+    const auto sent = std::find_if(groups.begin(), groups.end(), [&](const GroupRows& group) {
+      return group.definition == kept.definition && group.row_count() > 0;
+    });
+    if (sent != groups.end()) expect_same(*sent, kept);
+  }
+  return encoded;
+}
+
+const std::size_t kRowCounts[] = {1, 2, 3, 4, 7, 8, 9, 13, 100, 257, 1000};
+
+TEST(Batch, GivesBackEveryBitOfHardPatternsInEveryStorageType) {
+  for (const StorageType type : kAllTypes) {
+    for (const std::size_t rows : kRowCounts) {
+      for (const auto& [name, patterns] : testing::hard_patterns(rows)) {
+        SCOPED_TRACE(std::string(to_string(type)) + ", " + name + ", " + std::to_string(rows));
+        round_trip({group_of(define("g", {type}), {column_of(type, patterns)})});
+      }
+    }
+  }
+}
+
+TEST(Batch, GivesBackEveryBitOfTelemetryInEveryStorageType) {
+  for (const StorageType type : kAllTypes) {
+    for (const std::size_t rows : kRowCounts) {
+      for (const auto& [name, numbers] : testing::telemetry(rows)) {
+        SCOPED_TRACE(std::string(to_string(type)) + ", " + name + ", " + std::to_string(rows));
+        round_trip({group_of(define("g", {type}), {testing::column_of_numbers(type, numbers)})});
+      }
+    }
+  }
+}
+
+template <typename Float>
+void expect_odd_floats_survive(StorageType type) {
+  const auto odd = testing::odd_floats<Float>();
+  round_trip({group_of(define("g", {type}), {column_of(odd)})});
+  for (const Float value : odd) {
+    for (const std::size_t rows : {3U, 20U, 100U}) {
+      std::vector<Float> on_grid;
+      for (std::size_t i = 0; i < rows; ++i) on_grid.push_back(static_cast<Float>(i) / 8);
+      for (const std::size_t at : {std::size_t{0}, rows / 2, rows - 1}) {
+        auto broken = on_grid;
+        broken[at] = value;
+        round_trip({group_of(define("g", {type}), {column_of(broken)})});
+      }
+    }
+  }
+}
+
+TEST(Batch, KeepsNegativeZerosNansAndInfinitiesOnAndOffAGrid) {
+  expect_odd_floats_survive<float>(StorageType::kF32);
+  expect_odd_floats_survive<double>(StorageType::kF64);
+}
+
+TEST(Batch, FindsTheGridOfDecimalsAndConverters) {
+  constexpr std::size_t kRows = 1000;
+  for (const auto& [name, numbers] : testing::telemetry(kRows)) {
+    if (name != "decimal 0.01" && name != "adc 5/4095" && name != "float step") continue;
+    for (const StorageType type : {StorageType::kF32, StorageType::kF64}) {
+      SCOPED_TRACE(std::string(to_string(type)) + ", " + name);
+      const auto encoded =
+          round_trip({group_of(define("g", {type}), {testing::column_of_numbers(type, numbers)})});
+      // Raw: 4000 or 8000 bytes; its own bits: about two thirds of that.
+      EXPECT_LT(encoded.blob.size(), 1500U);
+    }
+  }
+}
+
+TEST(Batch, CountsAFewBreaksOfAGridAsExceptions) {
+  std::vector<float> values;
+  for (int i = 0; i < 1000; ++i) values.push_back(static_cast<float>(i % 50) / 10.0F);
+  const auto clean = round_trip({group_of(define("g", {StorageType::kF32}), {column_of(values)})});
+  for (const std::size_t at : {5U, 6U, 500U, 999U}) values[at] = -0.0F;
+  const auto broken = round_trip({group_of(define("g", {StorageType::kF32}), {column_of(values)})});
+  EXPECT_LT(broken.blob.size(), clean.blob.size() + 60);
+}
+
+TEST(Batch, CostsAlmostNothingForWhatDoesNotChange) {
+  std::vector<StorageType> types(20, StorageType::kF64);
+  const Bytes column = column_of(std::vector<double>(1000, 0.1));
+  auto group = group_of(define("g", types, TimeBase::kCar), std::vector<Bytes>(20, column));
+  for (std::size_t i = 0; i < 1000; ++i) group.receive_ns[i] = 1'000'000 * static_cast<int>(i);
+  EXPECT_LT(round_trip({group}).blob.size(), 120U);
+}
+
+TEST(Batch, NeverGrowsMuchBeyondTheRawBytes) {
+  std::vector<StorageType> types(kAllTypes.begin(), kAllTypes.end());
+  std::vector<Bytes> columns;
+  for (const StorageType type : types) {
+    columns.push_back(column_of(type, testing::hard_patterns(500)[3].patterns));
+  }
+  const auto group = group_of(define("g", types), columns);
+  EXPECT_LT(round_trip({group}).blob.size(), group.rows.size() + 500 * 8 + 100);
+}
+
+std::vector<GroupRows> three_groups() {
+  std::vector<GroupRows> groups;
+  for (const std::size_t rows : {100U, 10U, 1U}) {
+    std::vector<Bytes> columns;
+    for (const StorageType type : {StorageType::kI16, StorageType::kF32}) {
+      columns.push_back(testing::column_of_numbers(type, testing::telemetry(rows)[1].numbers));
+    }
+    const TimeBase base = rows == 10 ? TimeBase::kNone : TimeBase::kUtc;
+    groups.push_back(group_of(
+        define("rows " + std::to_string(rows), {StorageType::kI16, StorageType::kF32}, base),
+        columns));
+  }
+  return groups;
+}
+
+TEST(Batch, OrdersGroupsByPrefixAndLeavesOutEmptyOnes) {
+  auto groups = three_groups();
+  const auto encoded = round_trip(groups);
+  EXPECT_TRUE(std::ranges::is_sorted(encoded.definitions, {}, &Definition::prefix));
+  EXPECT_EQ(encoded.rows, 111U);
+  EXPECT_EQ(encoded.samples, 222U);
+
+  std::reverse(groups.begin(), groups.end());
+  groups.push_back(GroupRows{define("empty", {StorageType::kU8}), {}, {}, {}});
+  const auto again = encode_batch("7", groups);
+  EXPECT_EQ(again.blob, encoded.blob);
+  EXPECT_EQ(again.hash, encoded.hash);
+
+  const auto named = batch_definitions(encoded.blob);
+  ASSERT_TRUE(named.ok());
+  ASSERT_EQ(named.value().size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(named.value()[i], encoded.definitions[i]->prefix());
+  }
+}
+
+TEST(Batch, KnowsItsFirstAndLastReceiveTimeInAnyOrderOfRows) {
+  auto groups = three_groups();
+  groups[1].receive_ns[4] = -5;
+  groups[2].receive_ns[0] = 9'000'000'000'000'000'000;
+  const auto encoded = round_trip(groups);
+  EXPECT_EQ(encoded.first_receive_ns, -5);
+  EXPECT_EQ(encoded.last_receive_ns, 9'000'000'000'000'000'000);
+}
+
+TEST(Batch, KeepsTimesAtTheEndsOfTheirRange) {
+  auto groups = three_groups();
+  constexpr auto kLeast = std::numeric_limits<std::int64_t>::min();
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  groups[0].source_ns[0] = kLeast;
+  groups[0].source_ns[1] = kMost;
+  groups[2].source_ns[0] = kMost;
+  groups[1].receive_ns.assign(10, kLeast);
+  round_trip(groups);
+}
+
+TEST(Batch, HashesTheCarTheNamesTheCountsTheTimesAndTheColumns) {
+  const auto groups = three_groups();
+  const auto encoded = encode_batch("7", groups);
+  ContentHasher hasher;
+  hasher.add("7");
+  for (const DefinitionPtr& definition : encoded.definitions) {
+    const auto group = std::ranges::find(groups, definition, &GroupRows::definition);
+    hasher.add(std::as_bytes(std::span(definition->name())));
+    hasher.add_u64(group->row_count());
+    hasher.add(std::as_bytes(std::span(group->source_ns)));
+    hasher.add(std::as_bytes(std::span(group->receive_ns)));
+    for (std::size_t c = 0; c < 2; ++c) {
+      const std::size_t width = width_of(definition->channels()[c].type);
+      for (std::size_t r = 0; r < group->row_count(); ++r) {
+        const std::size_t at = r * definition->row_bytes() + definition->column_offset(c);
+        hasher.add(std::span(group->rows).subspan(at, width));
+      }
+    }
+  }
+  EXPECT_EQ(hasher.finish(), encoded.hash);
+  EXPECT_NE(encode_batch("8", groups).hash, encoded.hash);
+}
+
+TEST(Batch, IdentifiesRowsAloneAndTogetherAlike) {
+  for (const GroupRows& group : three_groups()) {
+    const auto encoded = encode_batch("41", std::span(&group, 1));
+    const auto decoded = decode_batch("41", encoded.blob, knows({group}));
+    ASSERT_TRUE(decoded.ok());
+    std::vector<RowIdentity> together;
+    identify_rows("41", decoded.value().groups[0], together);
+    ASSERT_EQ(together.size(), group.row_count());
+    const std::size_t row_bytes = group.definition->row_bytes();
+    for (std::size_t r = 0; r < group.row_count(); ++r) {
+      const std::int64_t source = group.source_ns.empty() ? 0 : group.source_ns[r];
+      const auto row = std::span(group.rows).subspan(r * row_bytes, row_bytes);
+      EXPECT_EQ(together[r], identify_row("41", group.definition->group().group, source, row));
+    }
+  }
+}
+
+TEST(Batch, TellsRowsApartByCarGroupTimeAndValue) {
+  const std::array<std::byte, 2> row{std::byte{1}, std::byte{2}};
+  const std::array<std::byte, 2> other{std::byte{1}, std::byte{3}};
+  const RowIdentity identity = identify_row("1", "engine", 5, row);
+  EXPECT_NE(identify_row("2", "engine", 5, row).key, identity.key);
+  EXPECT_NE(identify_row("1", "gps", 5, row).key, identity.key);
+  EXPECT_NE(identify_row("1", "engine", 6, row).key, identity.key);
+  EXPECT_NE(identify_row("1e", "ngine", 5, row).key, identity.key);
+  EXPECT_EQ(identify_row("1", "engine", 5, other).key, identity.key);
+  EXPECT_NE(identify_row("1", "engine", 5, other).content, identity.content);
+}
+
+}  // namespace
+}  // namespace pitbox
