@@ -69,14 +69,14 @@ Result<LedgerTotals> parse_totals(const std::string& text) {
 
 }  // namespace
 
-void LedgerTotals::add_row(std::string_view car, std::string_view group, std::uint64_t channels,
-                           const RowIdentity& identity) {
-  ++rows;
-  samples += channels;
-  content_hash += identity.content;
-  Group& counts = cars[std::string(car)][std::string(group)];
-  ++counts.rows;
-  counts.samples += channels;
+void LedgerTotals::add_rows(std::string_view car, std::string_view group, const Group& counts,
+                            std::uint64_t contents) {
+  rows += counts.rows;
+  samples += counts.samples;
+  content_hash += contents;
+  Group& sum = cars[std::string(car)][std::string(group)];
+  sum.rows += counts.rows;
+  sum.samples += counts.samples;
 }
 
 std::string LedgerTotals::json() const {

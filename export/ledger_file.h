@@ -35,9 +35,9 @@ struct LedgerTotals {
   std::uint64_t content_hash = 0;  // Sum of all contents modulo 2^64: order has no part in it.
   std::map<std::string, std::map<std::string, Group>> cars;  // By car, then group.
 
-  // Counts one row (not datagrams and bytes).
-  void add_row(std::string_view car, std::string_view group, std::uint64_t channels,
-               const RowIdentity& identity);
+  // Counts rows of one group (not datagrams and bytes); `contents`: the sum of their contents.
+  void add_rows(std::string_view car, std::string_view group, const Group& counts,
+                std::uint64_t contents);
   std::string json() const;
   friend bool operator==(const LedgerTotals&, const LedgerTotals&) = default;
 };

@@ -250,12 +250,17 @@ void store_adc(const Channel& channel, double value, int disturbance, std::byte*
 }  // namespace
 
 ChannelSet::ChannelSet() {
-  groups_.push_back(build({"chassis", kChassis, "chassis_sensor", 60, 1000, 20, true}));
-  groups_.push_back(build({"engine", kEngine, "engine_sensor", 60, 1000, 20, true}));
-  groups_.push_back(build({"vehicle", kVehicle, "vehicle_sensor", 60, 100, 10, true}));
-  groups_.push_back(build({"sensors", {}, "sensor", 60, 100, 10, true}));
+  groups_.push_back(build({"chassis", kChassis, "chassis_sensor", 30, 1000, 20, true}));
+  groups_.push_back(build({"suspension", {}, "suspension_sensor", 30, 1000, 20, true}));
+  groups_.push_back(build({"engine", kEngine, "engine_sensor", 30, 1000, 20, true}));
+  groups_.push_back(build({"structure", {}, "strain_gauge", 30, 1000, 20, true}));
+  groups_.push_back(build({"vehicle", kVehicle, "vehicle_sensor", 30, 100, 10, true}));
+  groups_.push_back(build({"aero", {}, "pressure_tap", 30, 100, 10, true}));
+  groups_.push_back(build({"driveline", {}, "driveline_sensor", 30, 100, 10, true}));
+  groups_.push_back(build({"body", {}, "body_sensor", 30, 100, 10, true}));
   groups_.push_back(build({"gps", kGps, "", 10, 20, 20, false}));
-  groups_.push_back(build({"status", kStatus, "status_sensor", 50, 10, 4, true}));
+  groups_.push_back(build({"status", kStatus, "status_sensor", 25, 10, 4, true}));
+  groups_.push_back(build({"climate", {}, "temperature", 25, 10, 4, true}));
 }
 
 void ChannelSet::fill_row(const Group& group, const SimCar& car, std::uint64_t row_number, int bias,

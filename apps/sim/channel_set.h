@@ -1,4 +1,4 @@
-// ChannelSet: the 300 channels of a simulated car in six groups, and how each one's raw value is
+// ChannelSet: the 300 channels of a simulated car in eleven groups, and how each one's raw value is
 // made from the car's state (docs/sim.md, "Channels"). The same for every car.
 //
 // Constant after construction; fill_row() may run on any thread, each call its own row and random

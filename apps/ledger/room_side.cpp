@@ -1,0 +1,60 @@
+#include "apps/ledger/room_side.h"
+
+#include "proto/content_hash.h"
+#include "proto/uuid.h"
+
+namespace pitbox {
+namespace {
+
+std::string name_of(const RoomEntry& entry) {
+  return hex_id(entry.incarnation) + " " + std::to_string(entry.first) + ".." +
+         std::to_string(entry.last);
+}
+
+void take_batch(const RoomEntry& entry, bool with_rows, EntryIdentity& identity, RoomSide& side) {
+  const DefinitionLookup lookup = [&entry](std::uint64_t prefix) -> DefinitionPtr {
+    for (const DefinitionPtr& definition : entry.definitions) {
+      if (definition && definition->prefix() == prefix) return definition;
+    }
+    return nullptr;
+  };
+  const auto batch = decode_batch(entry.car, entry.bytes, lookup);
+  ++side.batches;
+  if (!batch.ok()) {
+    side.damaged.push_back(name_of(entry) + ": " + batch.status().message());
+    return;
+  }
+  identity.hash = batch.value().hash;
+  side.records += batch.value().rows;
+  side.samples += batch.value().samples;
+  if (!with_rows) return;
+  for (const GroupColumns& group : batch.value().groups) {
+    identify_rows(entry.car, group, side.rows);
+  }
+}
+
+}  // namespace
+
+Result<RoomSide> read_room_side(const RoomReaderOptions& options, bool with_rows,
+                                const std::function<void(std::uint64_t entries)>& progress) {
+  RoomSide side;
+  Status status = read_room(options, [&](const RoomEntry& entry) {
+    EntryIdentity identity;
+    identity.incarnation = entry.incarnation;
+    identity.first = entry.first;
+    identity.last = entry.last;
+    if (entry.is_event) {
+      ++side.events;
+      identity.hash = hash_event(entry.bytes);
+    } else {
+      take_batch(entry, with_rows, identity, side);
+    }
+    side.entries.push_back(identity);
+    if (progress) progress(side.entries.size());
+    return Status();
+  });
+  if (!status.ok()) return std::move(status).within("read the room at " + options.url);
+  return side;
+}
+
+}  // namespace pitbox

@@ -1,0 +1,177 @@
+// `pitbox verify SESSION --room URL`: does the room hold what the journal holds? Every hash is
+// recomputed from the bytes on both sides.
+
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "apps/ledger/room_side.h"
+#include "apps/pitbox/command.h"
+#include "apps/pitbox/room_options.h"
+#include "buffer/journal_reader.h"
+#include "export/entry_ledger.h"
+#include "export/session_rows.h"
+
+namespace pitbox {
+namespace {
+
+struct Options {
+  std::string session = "latest";
+  RoomArguments room;
+  bool json = false;
+};
+
+struct JournalSide {
+  std::uint64_t batches = 0;
+  std::uint64_t events = 0;
+  std::uint64_t records = 0;
+  std::uint64_t samples = 0;
+  std::vector<EntryIdentity> entries;
+  std::map<std::uint64_t, std::uint64_t> read_until;  // By incarnation.
+  std::vector<std::string> damaged;
+};
+
+// How far each file goes, taken before it is read: the room may be ahead of what is read here, but
+// never of this.
+Status note_ends(const SessionFiles& session, JournalSide& side) {
+  for (const std::filesystem::path& path : session.files) {
+    auto reader = JournalReader::open(path);
+    if (!reader.ok()) return Status(reader.status()).within("read " + path.string());
+    const auto last = reader.value()->last_sequence();
+    if (!last.ok()) return Status(last.status()).within("read " + path.string());
+    side.read_until[reader.value()->incarnation()] = last.value();
+  }
+  return {};
+}
+
+Result<JournalSide> read_journal_side(const SessionFiles& session) {
+  JournalSide side;
+  Status noted = note_ends(session, side);
+  if (!noted.ok()) return noted;
+  ProgressLine progress("read the journal");
+  SessionReadOptions reading;
+  reading.keep_copies = true;
+  reading.progress = [&](std::uint64_t done, std::uint64_t total) {
+    progress.show_part(done, total);
+  };
+  reading.damaged = [&](const std::filesystem::path& file, std::uint64_t sequence,
+                        const Status& reason) {
+    side.damaged.push_back(file.string() + ", sequence " + std::to_string(sequence) + ": " +
+                           reason.message());
+  };
+  reading.event = [&](const SessionEvent& event) {
+    if (event.sequence > side.read_until[event.incarnation]) return Status();
+    side.events += event.is_copy ? 0 : 1;
+    side.entries.push_back({.incarnation = event.incarnation,
+                            .first = event.sequence,
+                            .last = event.sequence,
+                            .hash = hash_event(event.bytes),
+                            .is_copy = event.is_copy});
+    return Status();
+  };
+  Status status = read_session_batches(session, reading, [&](const SessionBatch& batch) {
+    if (batch.last > side.read_until[batch.incarnation]) return Status();
+    if (!batch.is_copy) {
+      ++side.batches;
+      side.records += batch.decoded.rows;
+      side.samples += batch.decoded.samples;
+    }
+    side.entries.push_back({.incarnation = batch.incarnation,
+                            .first = batch.first,
+                            .last = batch.last,
+                            .hash = batch.decoded.hash,
+                            .is_copy = batch.is_copy});
+    return Status();
+  });
+  if (!status.ok()) return status;
+  return side;
+}
+
+template <typename Side>
+nlohmann::ordered_json side_json(const Side& side) {
+  return {{"batches", side.batches},
+          {"records", side.records},
+          {"samples", side.samples},
+          {"events", side.events}};
+}
+
+template <typename Side>
+void print_side(const char* name, const Side& side) {
+  std::printf(
+      "%-8s %12llu batches %14llu records %16llu samples %8llu events\n", name,
+      static_cast<unsigned long long>(side.batches), static_cast<unsigned long long>(side.records),
+      static_cast<unsigned long long>(side.samples), static_cast<unsigned long long>(side.events));
+}
+
+void print_result(const JournalSide& journal, const RoomSide& room, const EntryComparison& result,
+                  bool as_json) {
+  if (as_json) {
+    const nlohmann::ordered_json json{{"journal", side_json(journal)},
+                                      {"room", side_json(room)},
+                                      {"missing", result.missing},
+                                      {"duplicated", result.duplicated},
+                                      {"different", result.different}};
+    std::printf("%s\n", json.dump(2).c_str());
+    return;
+  }
+  print_side("journal", journal);
+  print_side("room", room);
+  std::printf("missing %llu, duplicated %llu, different %llu\n",
+              static_cast<unsigned long long>(result.missing),
+              static_cast<unsigned long long>(result.duplicated),
+              static_cast<unsigned long long>(result.different));
+}
+
+void run(const Options& options, CommandContext& context) {
+  const auto session = session_of(context, options.session);
+  if (!session.ok()) {
+    context.exit_code = fail(session.status());
+    return;
+  }
+  const auto journal = read_journal_side(session.value());
+  if (!journal.ok()) {
+    context.exit_code = fail(journal.status());
+    return;
+  }
+  ProgressLine progress("read the room");
+  const RoomReaderOptions reading = options.room.reader_options(session.value().info.id);
+  const auto room = read_room_side(reading, false, [&](std::uint64_t entries) {
+    progress.show(std::to_string(entries) + " entries");
+  });
+  if (!room.ok()) {
+    context.exit_code = fail(room.status());
+    return;
+  }
+  EntryComparison result =
+      compare_entries(journal.value().entries, room.value().entries, journal.value().read_until);
+  for (const std::string& text : journal.value().damaged) {
+    std::fprintf(stderr, "pitbox: damaged in the journal: %s\n", text.c_str());
+  }
+  for (const std::string& text : room.value().damaged) {
+    std::fprintf(stderr, "pitbox: damaged in the room: %s\n", text.c_str());
+  }
+  // What the journal itself no longer knows cannot be said to be the same.
+  result.different += journal.value().damaged.size();
+  print_result(journal.value(), room.value(), result, options.json);
+  const bool is_same = result.missing == 0 && result.duplicated == 0 && result.different == 0;
+  if (!is_same) context.exit_code = kExitNo;
+}
+
+}  // namespace
+
+void add_verify_command(CLI::App& app, CommandContext& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("verify", "Compare a session's journal with what its room holds");
+  command->footer(
+      "Exit codes: 0 the same; 1 something is missing, duplicated or different;\n"
+      "2 wrong usage, or journal or room could not be read.");
+  add_session_option(command, options->session);
+  options->room.add_to(command)->required();
+  command->add_flag("--json", options->json, "As a JSON object");
+  command->callback([options, &context] { run(*options, context); });
+}
+
+}  // namespace pitbox
