@@ -37,6 +37,7 @@
 namespace pitbox {
 
 inline constexpr std::size_t kMaxEventKindBytes = 64;
+inline constexpr std::size_t kMaxLapStateBytes = 64 * 1024;
 
 struct SessionInfo {
   Uuid id;

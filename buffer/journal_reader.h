@@ -80,7 +80,11 @@ class JournalReader {
   Result<std::map<std::string, ConsumedPosition>> positions();
   Result<std::map<std::string, std::string>> decoder_states();
   Result<std::string> lap_state();
-  Result<std::vector<StoredLap>> laps();
+  // In order of sequence. A corrupt row is left out and reported through `bad`; the lap event it
+  // was made from is still among the entries.
+  using Bad = std::function<void(std::uint64_t sequence, const Status& reason)>;
+  Result<std::vector<StoredLap>> laps(const Bad& bad = {});
+  // Those that are what their name says.
   Result<std::vector<DefinitionPtr>> definitions();
   // Null if the file has none with that prefix. Cached.
   Result<DefinitionPtr> definition(std::uint64_t prefix);
@@ -92,7 +96,7 @@ class JournalReader {
   // and skipped; where whole pages are damaged, `bad` gets the first sequence that cannot be found,
   // and the scan goes on after the damage.
   Status scan(std::uint64_t from, const std::function<bool(const StoredEntry&)>& visit,
-              const std::function<void(std::uint64_t, const Status&)>& bad = {});
+              const Bad& bad = {});
   // Sum of blob and event bytes of sequences in `range`, from running totals: two look-ups a table,
   // whatever the range. What was evicted from the middle of `range` still counts.
   Result<std::uint64_t> bytes_in(Range range);

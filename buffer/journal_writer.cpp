@@ -1,0 +1,327 @@
+#include "buffer/journal_writer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "buffer/decoder.h"
+#include "proto/check.h"
+#include "proto/text.h"
+
+namespace pitbox {
+namespace {
+
+Status rejected(const std::string& message) {
+  return {Code::kRejected, message};
+}
+
+Status check_event(const NewEvent& event) {
+  if (!is_car_name(event.car, true)) return rejected("an event's car is no name");
+  if (event.kind.empty() || event.kind.size() > kMaxEventKindBytes || !is_plain_text(event.kind)) {
+    return rejected("an event's kind is no name");
+  }
+  if (event.bytes.empty() || event.bytes.size() > kMaxEventBytes) {
+    return rejected("an event of " + std::to_string(event.bytes.size()) + " bytes");
+  }
+  return {};
+}
+
+Status check_batch(const NewBatch& entry) {
+  const EncodedBatch& batch = entry.batch;
+  if (!is_car_name(entry.car, false)) return rejected("a batch's car is no name");
+  if (batch.blob.empty() || batch.blob.size() > kMaxBatchBytes) {
+    return rejected("a batch of " + std::to_string(batch.blob.size()) + " bytes");
+  }
+  if (batch.rows == 0 || batch.rows > kMaxBatchRows || batch.samples > batch.rows * kMaxChannels) {
+    return rejected("a batch of " + std::to_string(batch.rows) + " rows");
+  }
+  if (batch.definitions.empty() || batch.definitions.size() > kMaxBatchGroups) {
+    return rejected("a batch of " + std::to_string(batch.definitions.size()) + " groups");
+  }
+  return {};
+}
+
+Status check_lap(const NewLap& lap, std::size_t events) {
+  if (lap.event_index >= events) return rejected("a lap without its event");
+  if (!is_car_name(lap.car, false) || !is_row_name(lap.kind) || !is_row_name(lap.evidence)) {
+    return rejected("a lap's car, kind or evidence is no name");
+  }
+  if (lap.sector_time_ms.size() > kMaxLapSectors) return rejected("a lap of too many sectors");
+  return {};
+}
+
+std::string_view view_of(const DefinitionName& name) {
+  return {reinterpret_cast<const char*>(name.data()), name.size()};
+}
+
+}  // namespace
+
+Result<JournalWriter> JournalWriter::prepare(Database& database) {
+  JournalWriter writer;
+  Status status;
+  const auto make = [&](Statement& statement, const char* sql) {
+    if (!status.ok()) return;
+    auto prepared = database.prepare(sql);
+    if (!prepared.ok()) {
+      status = prepared.status();
+      return;
+    }
+    statement = std::move(prepared).take();
+  };
+  make(writer.insert_definition_, "INSERT INTO definitions(prefix, name, content) VALUES(?, ?, ?)");
+  make(writer.insert_event_,
+       "INSERT INTO events(sequence, kind, car, time_ns, total_events, total_bytes, hash, bytes) "
+       "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+  make(writer.insert_batch_,
+       "INSERT INTO batches(sequence, last_sequence, car, first_ns, last_ns, rows, samples, "
+       "total_batches, total_rows, total_samples, total_bytes, hash, definitions, blob) "
+       "VALUES(?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
+  make(writer.insert_lap_,
+       "INSERT INTO laps(sequence, car, lap, kind, lap_time_ms, sector_time_ms, started_at_ms, "
+       "evidence) VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+  // Updates in place where the row is there: a REPLACE would touch the key's index each time.
+  make(writer.put_position_,
+       "INSERT INTO positions(source, ring_id, position, number, connection, kernel_drops) "
+       "VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(source) DO UPDATE SET ring_id = ?2, "
+       "position = ?3, number = ?4, connection = ?5, kernel_drops = ?6");
+  make(writer.put_decoder_state_,
+       "INSERT INTO decoder_state(source, state) VALUES(?1, ?2) "
+       "ON CONFLICT(source) DO UPDATE SET state = ?2");
+  make(writer.put_lap_state_,
+       "INSERT INTO lap_state(id, state) VALUES(1, ?1) ON CONFLICT(id) DO UPDATE SET state = ?1");
+  make(writer.put_counter_,
+       "INSERT INTO counters(name, value) VALUES(?1, ?2) "
+       "ON CONFLICT(name) DO UPDATE SET value = ?2 WHERE value <> ?2");
+  make(writer.forget_acknowledged_, "DELETE FROM acknowledged");
+  make(writer.drop_acknowledged_, "DELETE FROM acknowledged WHERE first BETWEEN ? AND ?");
+  make(writer.put_acknowledged_, "INSERT INTO acknowledged(first, last) VALUES(?, ?)");
+  if (status.ok()) status = writer.load(database);
+  if (!status.ok()) return status;
+  return writer;
+}
+
+Status JournalWriter::load(Database& database) {
+  const auto extent = read_extent(database);
+  if (!extent.ok()) return extent.status();
+  now_.last = extent.value().last;
+  const auto totals = read_totals(database);
+  if (!totals.ok()) return totals.status();
+  now_.totals = totals.value();
+  auto ranges = read_acknowledged(database);
+  if (!ranges.ok()) return ranges.status();
+  now_.acknowledged = std::move(ranges).take();
+  auto names = database.prepare("SELECT prefix, name FROM definitions");
+  if (!names.ok()) return names.status();
+  for (;;) {
+    const auto stepped = names.value().step();
+    if (!stepped.ok()) return stepped.status();
+    if (!stepped.value()) break;
+    DefinitionName name{};
+    const std::string_view raw = names.value().blob(1);
+    if (raw.size() != name.size() || definitions_.size() == kMaxDefinitionRows) {
+      return {Code::kCorrupt, "definitions: a name of another length, or too many"};
+    }
+    std::copy(raw.begin(), raw.end(), name.begin());
+    definitions_.emplace(names.value().u64(0), name);
+  }
+  next_ = now_;
+  return {};
+}
+
+Status JournalWriter::check(const Commit& commit) const {
+  Status status;
+  const auto keep = [&](Status result) {
+    if (status.ok()) status = std::move(result);
+  };
+  for (const NewEvent& event : commit.events) keep(check_event(event));
+  for (const NewBatch& batch : commit.batches) keep(check_batch(batch));
+  for (const NewLap& lap : commit.laps) keep(check_lap(lap, commit.events.size()));
+  for (const auto& [source, position] : commit.positions) {
+    if (!is_row_name(source)) keep(rejected("a source's name"));
+  }
+  for (const auto& [source, state] : commit.decoder_states) {
+    if (!is_row_name(source)) keep(rejected("a source's name"));
+    if (state.size() > kMaxDecoderStateBytes) keep(rejected("the decoder state of " + source));
+  }
+  if (commit.lap_state && commit.lap_state->size() > kMaxLapStateBytes) {
+    keep(rejected("the lap state is too long"));
+  }
+  if (commit.counters) {
+    for (const auto& [name, value] : *commit.counters) {
+      if (!is_row_name(name)) keep(rejected("a counter's name"));
+    }
+  }
+  for (const Range& range : commit.acknowledged) {
+    if (range.first < 1 || range.last < range.first) keep(rejected("a range that is none"));
+  }
+  keep(check_definitions(commit));
+  return std::move(status).within("commit");
+}
+
+Status JournalWriter::check_definitions(const Commit& commit) const {
+  std::map<std::uint64_t, DefinitionName> added;
+  for (const NewBatch& entry : commit.batches) {
+    for (const DefinitionPtr& definition : entry.batch.definitions) {
+      if (definition == nullptr) return rejected("a definition that is none");
+      const auto known = definitions_.find(definition->prefix());
+      const bool is_new = known == definitions_.end();
+      const DefinitionName& name =
+          is_new ? added.emplace(definition->prefix(), definition->name()).first->second
+                 : known->second;
+      if (name == definition->name()) continue;
+      return rejected("two definitions begin with " + hex_id(definition->prefix()));
+    }
+  }
+  if (definitions_.size() + added.size() <= kMaxDefinitionRows) return {};
+  return rejected("too many definitions for one file");
+}
+
+Result<Journal::Committed> JournalWriter::write(const Commit& commit) {
+  next_ = now_;
+  new_definitions_.clear();
+  const std::uint64_t first = now_.last + 1;
+  Status status;
+  for (const NewEvent& event : commit.events) {
+    if (status.ok()) status = write_event(event);
+  }
+  for (const NewBatch& batch : commit.batches) {
+    if (status.ok()) status = write_batch(batch);
+  }
+  if (status.ok()) status = write_laps(commit, first);
+  if (status.ok()) status = write_states(commit);
+  if (status.ok()) status = write_acknowledged(commit);
+  if (!status.ok()) return status;
+  return Journal::Committed{.first = first,
+                            .last = next_.last,
+                            .bytes = next_.totals.batch_bytes + next_.totals.event_bytes -
+                                     now_.totals.batch_bytes - now_.totals.event_bytes};
+}
+
+void JournalWriter::adopt() {
+  now_ = next_;
+  for (const DefinitionPtr& definition : new_definitions_) {
+    definitions_.emplace(definition->prefix(), definition->name());
+  }
+  new_definitions_.clear();
+}
+
+Status JournalWriter::write_event(const NewEvent& event) {
+  const std::string hash = hash_event(event.bytes).raw();
+  JournalTotals& totals = next_.totals;
+  totals.events += 1;
+  totals.event_bytes += event.bytes.size();
+  return insert_event_.bind_u64(1, ++next_.last)
+      .bind_text(2, event.kind)
+      .bind_text(3, event.car)
+      .bind(4, event.time_ns)
+      .bind_u64(5, totals.events)
+      .bind_u64(6, totals.event_bytes)
+      .bind_blob(7, hash)
+      .bind_blob(8, event.bytes)
+      .run();
+}
+
+Status JournalWriter::write_batch(const NewBatch& entry) {
+  const EncodedBatch& batch = entry.batch;
+  for (const DefinitionPtr& definition : batch.definitions) {
+    const auto is_same = [&](const DefinitionPtr& other) {
+      return other->prefix() == definition->prefix();
+    };
+    if (definitions_.contains(definition->prefix())) continue;
+    if (std::any_of(new_definitions_.begin(), new_definitions_.end(), is_same)) continue;
+    Status inserted = insert_definition_.bind_u64(1, definition->prefix())
+                          .bind_blob(2, view_of(definition->name()))
+                          .bind_blob(3, definition->bytes())
+                          .run();
+    if (!inserted.ok()) return inserted;
+    new_definitions_.push_back(definition);
+  }
+  const std::string hash = batch.hash.raw();
+  const std::string prefixes = pack_prefixes(batch.definitions);
+  JournalTotals& totals = next_.totals;
+  totals.batches += 1;
+  totals.rows += batch.rows;
+  totals.samples += batch.samples;
+  totals.batch_bytes += batch.blob.size();
+  return insert_batch_.bind_u64(1, ++next_.last)
+      .bind_text(2, entry.car)
+      .bind(3, batch.first_receive_ns)
+      .bind(4, batch.last_receive_ns)
+      .bind_u64(5, batch.rows)
+      .bind_u64(6, batch.samples)
+      .bind_u64(7, totals.batches)
+      .bind_u64(8, totals.rows)
+      .bind_u64(9, totals.samples)
+      .bind_u64(10, totals.batch_bytes)
+      .bind_blob(11, hash)
+      .bind_blob(12, prefixes)
+      .bind_blob(13, batch.blob)
+      .run();
+}
+
+Status JournalWriter::write_laps(const Commit& commit, std::uint64_t first_event) {
+  for (const NewLap& lap : commit.laps) {
+    const std::string sectors = sectors_json(lap.sector_time_ms);
+    Status inserted = insert_lap_.bind_u64(1, first_event + lap.event_index)
+                          .bind_text(2, lap.car)
+                          .bind(3, lap.lap)
+                          .bind_text(4, lap.kind)
+                          .bind(5, lap.lap_time_ms)
+                          .bind_text(6, sectors)
+                          .bind(7, lap.started_at_ms)
+                          .bind_text(8, lap.evidence)
+                          .run();
+    if (!inserted.ok()) return inserted;
+  }
+  return {};
+}
+
+Status JournalWriter::write_states(const Commit& commit) {
+  Status status;
+  for (const auto& [source, at] : commit.positions) {
+    if (!status.ok()) return status;
+    status = put_position_.bind_text(1, source)
+                 .bind_u64(2, at.ring_id)
+                 .bind_u64(3, at.position)
+                 .bind_u64(4, at.number)
+                 .bind_u64(5, at.connection)
+                 .bind(6, at.kernel_drops)
+                 .run();
+  }
+  for (const auto& [source, state] : commit.decoder_states) {
+    if (!status.ok()) return status;
+    status = put_decoder_state_.bind_text(1, source).bind_blob(2, state).run();
+  }
+  if (status.ok() && commit.lap_state)
+    status = put_lap_state_.bind_blob(1, *commit.lap_state).run();
+  if (!commit.counters) return status;
+  for (const auto& [name, value] : *commit.counters) {
+    if (!status.ok()) return status;
+    status = put_counter_.bind_text(1, name).bind_u64(2, value).run();
+  }
+  return status;
+}
+
+Status JournalWriter::write_acknowledged(const Commit& commit) {
+  RangeSet& held = next_.acknowledged;
+  if (commit.acknowledged_replaces) {
+    Status forgotten = forget_acknowledged_.run();
+    if (!forgotten.ok()) return forgotten;
+    held.clear();
+  }
+  for (Range range : commit.acknowledged) {
+    range.last = std::min(range.last, now_.last);
+    if (range.first > range.last || held.contains(range)) continue;
+    held.add(range);
+    // The stored range that now holds it, in place of those it swallowed.
+    const auto whole = std::find_if(held.ranges().begin(), held.ranges().end(),
+                                    [&](const Range& r) { return r.last >= range.last; });
+    CHECK(whole != held.ranges().end());
+    Status status = drop_acknowledged_.bind_u64(1, whole->first).bind_u64(2, whole->last).run();
+    if (!status.ok()) return status;
+    status = put_acknowledged_.bind_u64(1, whole->first).bind_u64(2, whole->last).run();
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+}  // namespace pitbox

@@ -1,0 +1,72 @@
+// JournalWriter: the statements that put a Commit into the tables, prepared once and kept for the
+// life of the file, and what the next commit must know: the last sequence, the running totals, the
+// definitions the file has, the acknowledged ranges.
+//
+// Threads: the Journal's. Must not outlive the Database.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "buffer/journal.h"
+#include "buffer/journal_schema.h"
+#include "proto/ranges.h"
+#include "proto/sqlite.h"
+#include "proto/status.h"
+
+namespace pitbox {
+
+class JournalWriter {
+ public:
+  // Reads where the file stands; no batch is looked at but the last.
+  static Result<JournalWriter> prepare(Database& database);
+
+  // kRejected with the reason if the commit breaks a limit, or uses a definition whose prefix the
+  // file has under another name. Writes nothing.
+  Status check(const Commit& commit) const;
+  // REQUIRES: check() was ok; a transaction is open. What it changed here counts only after
+  // adopt(), which the caller calls when the transaction is durable.
+  Result<Journal::Committed> write(const Commit& commit);
+  void adopt();
+
+  std::uint64_t last_sequence() const { return now_.last; }
+  const RangeSet& acknowledged() const { return now_.acknowledged; }
+
+ private:
+  JournalWriter() = default;
+  Status load(Database& database);
+  Status check_definitions(const Commit& commit) const;
+  Status write_event(const NewEvent& event);
+  Status write_batch(const NewBatch& batch);
+  Status write_laps(const Commit& commit, std::uint64_t first_event);
+  Status write_states(const Commit& commit);
+  Status write_acknowledged(const Commit& commit);
+
+  struct Standing {
+    std::uint64_t last = 0;
+    JournalTotals totals;
+    RangeSet acknowledged;
+  };
+  Standing now_;
+  Standing next_;  // While a transaction is open.
+  std::map<std::uint64_t, DefinitionName> definitions_;
+  std::vector<DefinitionPtr> new_definitions_;  // Of the open transaction.
+
+  Statement insert_definition_;
+  Statement insert_event_;
+  Statement insert_batch_;
+  Statement insert_lap_;
+  Statement put_position_;
+  Statement put_decoder_state_;
+  Statement put_lap_state_;
+  Statement put_counter_;
+  Statement forget_acknowledged_;
+  Statement drop_acknowledged_;
+  Statement put_acknowledged_;
+};
+
+}  // namespace pitbox
