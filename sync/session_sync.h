@@ -118,6 +118,8 @@ class SessionSync {
   bool is_complete() const { return complete_; }
   // Nothing to send now, whatever may be in flight: others may use the link.
   bool is_idle(BootNs now);
+  // Something could go if a rate limit of the room did not hold it back.
+  bool is_limited(BootNs now) { return welcomed_ && !may_send_bulk(now); }
   // Grows with every acknowledgement that advanced: the link was useful.
   std::uint64_t progress() const { return progress_; }
   const std::optional<Farewell>& farewell() const { return farewell_; }
