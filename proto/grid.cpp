@@ -84,23 +84,89 @@ double half_ulp(double magnitude) {
   return (static_cast<double>(next) - static_cast<double>(value)) / 2;
 }
 
-// Greatest common divisor of numbers that rounding has blurred by up to `blur`; 0 if there is none
-// well above it.
-double common_divisor(std::span<const double> ascending, double blur) {
-  double divisor = 0.0;
-  for (std::size_t i = 1; i < ascending.size(); ++i) {
-    double a = ascending[i] - ascending[i - 1];
-    double b = divisor;
-    while (b > blur) {
-      double rest = std::fmod(a, b);
-      if (b - rest < blur) rest = 0.0;
-      a = b;
-      b = rest;
+// A number that rounding may have moved by up to `error`.
+struct Blurred {
+  double value = 0.0;
+  double error = 0.0;
+};
+
+// Greatest common divisor by Euclid's rule with nearest quotients; a rest that its error explains
+// is none. The better known of the numbers that agree is kept.
+Blurred common_divisor(Blurred a, Blurred b) {
+  while (b.value > b.error) {
+    const double quotient = nearest(a.value / b.value);
+    const Blurred rest{std::abs(a.value - quotient * b.value), a.error + quotient * b.error};
+    if (rest.value <= rest.error) {
+      const bool refines = quotient > 1.0 && a.error / quotient < b.error;
+      return refines ? Blurred{a.value / quotient, a.error / quotient} : b;
     }
-    if (a > blur) divisor = a;
-    if (divisor > 0.0 && divisor < 16 * blur) return 0.0;
+    a = b;
+    b = rest;
   }
-  return divisor;
+  return {};
+}
+
+// The step that explains all differences between neighbours; 0 if there is none well above the
+// blur that rounding to Float leaves.
+template <typename Float>
+double step_between(std::span<const double> ascending) {
+  const double blur = 2 * half_ulp<Float>(ascending.back());
+  Blurred step;
+  for (std::size_t i = 1; i < ascending.size(); ++i) {
+    const Blurred difference{ascending[i] - ascending[i - 1], blur};
+    if (difference.value <= blur) continue;
+    step = step.value == 0.0 ? difference : common_divisor(difference, step);
+    if (step.value <= 4 * step.error) return 0.0;
+  }
+  return step.value;
+}
+
+template <typename Float>
+std::vector<double> finite_magnitudes(std::span<const Float> values) {
+  std::vector<double> magnitudes;
+  magnitudes.reserve(values.size());
+  for (const Float value : values) {
+    if (std::isfinite(value)) magnitudes.push_back(std::abs(static_cast<double>(value)));
+  }
+  return magnitudes;
+}
+
+// Between which two numbers a step must lie: every value says so, the greater ones more narrowly.
+struct StepBounds {
+  double low;
+  double high;
+  double step;
+
+  // False if no step explains the values. In doubles this arithmetic rounds as much as the
+  // values were: hence a whole ulp instead of half.
+  template <typename Float>
+  bool narrow(std::span<const double> magnitudes) {
+    for (const double magnitude : magnitudes) {
+      const double multiple = nearest(magnitude / step);
+      if (multiple == 0.0) continue;
+      const double blur = (sizeof(Float) == 8 ? 2 : 1) * half_ulp<Float>(magnitude);
+      low = std::max(low, (magnitude - blur) / multiple);
+      high = std::min(high, (magnitude + blur) / multiple);
+      if (low > high) return false;
+      step = low + (high - low) / 2;
+    }
+    return true;
+  }
+};
+
+// Steps that somebody may have multiplied by: one of type float, or this one within the rounding
+// of its bounds.
+std::array<double, 8> candidates_near(double step) {
+  std::array<double, 8> candidates{static_cast<double>(static_cast<float>(step)), step};
+  double above = step;
+  double below = step;
+  for (std::size_t i = 2; i < candidates.size(); i += 2) {
+    above = std::nextafter(above, 2 * step);
+    below = std::nextafter(below, 0.0);
+    candidates[i] = above;
+    candidates[i + 1] = below;
+  }
+  return candidates;
 }
 
 }  // namespace
@@ -153,50 +219,46 @@ void GridFinder<Float, Word>::take_sample() {
 
 template <typename Float, typename Word>
 std::optional<FloatGrid> GridFinder<Float, Word>::find_decimal() {
+  double greatest = 0.0;
+  for (const Float value : sample_) {
+    const double magnitude = std::abs(static_cast<double>(value));
+    if (std::isfinite(magnitude)) greatest = std::max(greatest, magnitude);
+  }
+  // Where the floats themselves are hardly finer than the grid, everything is on it.
+  const double finest = 8 * half_ulp<Float>(greatest);
   for (int digits = 0; digits <= kMostDigits<Float>; ++digits) {
+    if (1.0 / kPowersOfTen[static_cast<std::size_t>(digits)] < finest) break;
     const FloatGrid grid{digits, 0.0};
     if (!sample_fits<Float>(Scale(grid), sample_)) continue;
-    if (map(grid)) return grid;
+    if (map(grid, values_.size() / kRowsPerException)) return grid;
   }
   return std::nullopt;
 }
 
 template <typename Float, typename Word>
 std::optional<FloatGrid> GridFinder<Float, Word>::find_step() {
-  std::vector<double> magnitudes;
-  for (const Float value : sample_) {
-    if (std::isfinite(value)) magnitudes.push_back(std::abs(static_cast<double>(value)));
-  }
+  std::vector<double> magnitudes = finite_magnitudes<Float>(sample_);
   std::sort(magnitudes.begin(), magnitudes.end());
   if (magnitudes.size() < 3 || magnitudes.back() == 0.0) return std::nullopt;
   const double greatest = magnitudes.back();
-  double step = common_divisor(magnitudes, 4 * half_ulp<Float>(greatest));
+  const double step = step_between<Float>(magnitudes);
   if (step == 0.0 || greatest / step > kGreatestStepMultiple<Float>) return std::nullopt;
 
-  // Every value says between which two numbers the step must lie, the greater ones more narrowly.
-  double low = 0.0;
-  double high = std::numeric_limits<double>::infinity();
-  for (const double magnitude : magnitudes) {
-    const double multiple = nearest(magnitude / step);
-    if (multiple == 0.0) continue;
-    const double blur = half_ulp<Float>(magnitude);
-    low = std::max(low, (magnitude - blur) / multiple);
-    high = std::min(high, (magnitude + blur) / multiple);
-    if (low > high) return std::nullopt;
-    step = low + (high - low) / 2;
-  }
-  // Whoever multiplied may have done so with a step of type float.
-  const auto rounded = static_cast<double>(static_cast<float>(step));
-  for (const double candidate : {rounded, step}) {
-    if (candidate < low || candidate > high || !(candidate > 0.0)) continue;
-    const FloatGrid grid{0, candidate};
-    if (sample_fits<Float>(Scale(grid), sample_) && map(grid)) return grid;
+  StepBounds bounds{0.0, std::numeric_limits<double>::infinity(), step};
+  if (!bounds.narrow<Float>(magnitudes)) return std::nullopt;
+  // The sample leaves room for steps that fail elsewhere.
+  if (!bounds.narrow<Float>(finite_magnitudes<Float>(values_))) return std::nullopt;
+  for (const std::size_t exceptions : {std::size_t{0}, values_.size() / kRowsPerException}) {
+    for (const double candidate : candidates_near(bounds.step)) {
+      if (!(candidate > 0.0) || !sample_fits<Float>(Scale({0, candidate}), sample_)) continue;
+      if (map({0, candidate}, exceptions)) return FloatGrid{0, candidate};
+    }
   }
   return std::nullopt;
 }
 
 template <typename Float, typename Word>
-bool GridFinder<Float, Word>::map(const FloatGrid& grid) {
+bool GridFinder<Float, Word>::map(const FloatGrid& grid, std::size_t most_exceptions) {
   const Scale scale(grid);
   words_.resize(values_.size());
   exceptions_.clear();
@@ -208,7 +270,7 @@ bool GridFinder<Float, Word>::map(const FloatGrid& grid) {
     misfits += !fits;
   }
   if (misfits == 0) return true;
-  if (misfits > values_.size() / kRowsPerException) return false;
+  if (misfits > most_exceptions) return false;
   for (std::size_t i = 0; i < values_.size(); ++i) {
     if (is_on(scale, values_[i])) continue;
     exceptions_.push_back(static_cast<std::uint32_t>(i));

@@ -54,7 +54,7 @@ class GridFinder {
   std::optional<FloatGrid> find_decimal();
   std::optional<FloatGrid> find_step();
   void take_sample();
-  bool map(const FloatGrid& grid);
+  bool map(const FloatGrid& grid, std::size_t most_exceptions);
 
   std::vector<Float> values_;
   std::vector<Float> sample_;
