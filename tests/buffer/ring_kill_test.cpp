@@ -106,7 +106,6 @@ TEST(RingKill, AtEachStoreWithAConsumedRingLosesAndRepeatsNothing) {
       ring->release(ring->head(), 2);
     }
     send_all(sockets, sent);
-    // Released as it goes: after the kill the tail may be anywhere.
     killed = killed_at_store(store, [&] {
       const auto ring = opened(options);
       receive_all(*ring, sockets.receiver.get(), kSocket);
