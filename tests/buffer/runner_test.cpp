@@ -1,0 +1,81 @@
+// Goal: a runner sleeps when there is nothing to do and never misses a wake. Threaded. Method: a
+// counter as the work, and deadlines far away.
+
+#include "buffer/runner.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+namespace pitbox {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(20);
+
+bool becomes_true(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+TEST(Runner, SeesEveryWakeOfAnotherThread) {
+  std::atomic<std::uint64_t> asked{0};
+  std::atomic<std::uint64_t> done{0};
+  Runner runner("test", system_clock(),
+                {.step = [&](BootNs) -> std::size_t {
+                   const std::uint64_t target = asked.load();
+                   return done.exchange(target) == target ? 0 : 1;
+                 },
+                 .next_deadline = [] { return kNever; }});
+  runner.wake();  // Before it runs: harmless.
+  runner.start();
+  for (std::uint64_t i = 1; i <= 20'000; ++i) {
+    asked.store(i);
+    runner.wake();
+    if (i % 100 == 0) {
+      ASSERT_TRUE(becomes_true([&] { return done.load() >= i; })) << i;
+    }
+  }
+  runner.stop();
+  runner.wake();  // After it: harmless.
+}
+
+TEST(Runner, SleepsUntilItsDeadlineAndNotLonger) {
+  std::atomic<int> steps{0};
+  std::atomic<BootNs> deadline{kNever};
+  Runner runner("test", system_clock(),
+                {.step = [&](BootNs) -> std::size_t {
+                   ++steps;
+                   return 0;
+                 },
+                 .next_deadline = [&] { return deadline.load(); }});
+  runner.start();
+  ASSERT_TRUE(becomes_true([&] { return steps.load() == 1; }));
+  deadline.store(system_clock().boot_now() + to_ns(std::chrono::milliseconds(20)));
+  runner.wake();
+  ASSERT_TRUE(becomes_true([&] { return steps.load() >= 3; }));
+  EXPECT_GE(system_clock().boot_now(), deadline.load());
+  deadline.store(kNever);
+  runner.stop();
+}
+
+TEST(Runner, StopsFromItsSleepAndCanStartAgain) {
+  std::atomic<int> steps{0};
+  Runner runner("test", system_clock(),
+                {.step = [&](BootNs) -> std::size_t {
+                   ++steps;
+                   return 0;
+                 },
+                 .next_deadline = [] { return kNever; }});
+  for (int i = 1; i <= 50; ++i) {
+    runner.start();
+    ASSERT_TRUE(becomes_true([&] { return steps.load() >= i; }));
+    runner.stop();
+  }
+}
+
+}  // namespace
+}  // namespace pitbox
