@@ -220,7 +220,7 @@ void add_sim_command(CLI::App& app, CommandContext& context) {
   command->footer(
       "Runs until --seconds of car time are over, or SIGINT or SIGTERM; both end it cleanly.");
   SimulatorOptions& field = options->simulator;
-  command->add_option("--cars", field.cars, "Number of cars, 1 to 250")->capture_default_str();
+  command->add_option("--cars", field.cars, "Number of cars, 1 to 46")->capture_default_str();
   command->add_option("--seed", field.seed, "Decides everything about the run")
       ->capture_default_str();
   command->add_option("--rate", field.rate_scale, "Multiplies all sampling rates but the GPS's")

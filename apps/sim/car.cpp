@@ -58,6 +58,9 @@ SimCar::SimCar(const SimTrack& track, std::uint64_t seed) : track_(track), rando
     put(nth(Signal::kTyreTempFl, wheel)) = random_.between(60, 75);
     put(nth(Signal::kBrakeTempFl, wheel)) = random_.between(200, 300);
   }
+  put(Signal::kRpm) = 4000;
+  put(Signal::kManifold) = 0.4;
+  put(Signal::kOilPressure) = 4;
   measure();
 }
 

@@ -27,7 +27,8 @@ struct SimulatorOptions {
   bool gt3 = false;         // The 4,000 samples/s preset; `rate_scale` multiplies it too.
 };
 
-inline constexpr std::size_t kMaxSimulatedCars = 250;
+// A receiver remembers 512 groups (ingest/NATIVE.md), and a car has eleven.
+inline constexpr std::size_t kMaxSimulatedCars = 46;
 
 // Rows of one group of one car that came due together. Valid during the call only.
 struct SimulatedRows {
