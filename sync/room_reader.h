@@ -3,15 +3,14 @@
 // Threads: blocks the calling thread until the room has said HistoryEnd, or something failed. It
 // stands on a RoomClient of its own and touches nothing else.
 //
-// Limits: frames of at most 1 MiB, entries of at most kMaxEntryBytes, at most kMaxOpenEntries
-// entries in parts at one time. A room that breaks one of them, or that sends what the protocol
-// (proto/ROOM.md) does not allow, gives kCorrupt. `idle_timeout` without a frame gives kTryAgain,
-// and so does a connection that ends early: what was visited until then is not everything.
+// Limits: frames of at most 1 MiB, entries of at most 8 MiB, one of them in parts at a time. A room
+// that breaks one of them, or that sends what the protocol (proto/ROOM.md) does not allow, gives
+// kCorrupt. `idle_timeout` without a frame gives kTryAgain, and so does a connection that ends
+// early: what was visited until then is not everything.
 
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -24,15 +23,15 @@
 
 namespace pitbox {
 
-inline constexpr std::size_t kMaxEntryBytes = std::size_t{16} << 20;
-inline constexpr std::size_t kMaxOpenEntries = 16;
-
 struct RoomReaderOptions {
   std::string url;  // As in the configuration: ws://host:port or wss://host:port, without session.
   Uuid session;
   std::string api_key;  // Either of the two, or none.
   std::string bearer;
-  std::string ca_file;                                // PEM; empty for the system's.
+  std::string ca_file;  // PEM; empty for the system's.
+  bool history = true;  // What the room holds when asked.
+  // Also what becomes durable from then on; ends only when `visit` ends it or the room goes away.
+  bool live = false;
   bool events_only = false;                           // Leave out batches.
   std::string car;                                    // Only this car's; empty for all.
   std::chrono::milliseconds connect_timeout{10'000};  // Resolve, connect, TLS, upgrade, Welcome.
@@ -41,6 +40,7 @@ struct RoomReaderOptions {
 
 // One entry as the room holds it. `bytes` are those the box sent; nothing was recomputed.
 struct RoomEntry {
+  Uuid box;  // Whose incarnation it is; nil if the room does not say.
   std::uint64_t incarnation = 0;
   std::uint64_t first = 0;
   std::uint64_t last = 0;
@@ -51,7 +51,8 @@ struct RoomEntry {
   std::string bytes;
 };
 
-// Calls `visit` for each entry, oldest first within an incarnation; a Status of it that is not ok
+// Calls `visit` for each entry, in the order it became durable in the room (with `live`, newer ones
+// come in between); a Status of it that is not ok
 // ends the download and is returned. kRejected if the room refuses the credential or the session.
 Status read_room(const RoomReaderOptions& options,
                  const std::function<Status(const RoomEntry&)>& visit);

@@ -13,8 +13,17 @@ constexpr int kTriesPerFrame = 16;
 // The room refuses greater ones (ROOM.md, "Limits").
 constexpr std::size_t kMaxEventBytes = std::size_t{64} << 10;
 
+// To what a frame may carry, without cutting a character of UTF-8 in two.
+std::string shortened(const std::string& text) {
+  if (text.size() <= kMaxTextBytes) return text;
+  std::size_t end = kMaxTextBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return text.substr(0, end);
+}
+
 bool fits_a_room(const StoredEntry& entry) {
-  return entry.bytes.size() <= (entry.is_event ? kMaxEventBytes : kMaxBatchBytes);
+  return entry.bytes.size() <= (entry.is_event ? kMaxEventBytes : kMaxBatchBytes) &&
+         entry.car.size() <= kMaxTextBytes && entry.definitions.size() <= kMaxBatchGroups;
 }
 
 }  // namespace
@@ -86,7 +95,7 @@ void SessionSync::say_hello() {
   hello.set_box_id(options_.box_id.raw());
   hello.set_session_id(info_.id.raw());
   hello.set_software(options_.software);
-  hello.set_session_name(info_.name);
+  hello.set_session_name(shortened(info_.name));
   hello.set_session_type(info_.type);
   for (const std::uint64_t incarnation : order_) {
     File& file = files_.at(incarnation);
