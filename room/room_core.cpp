@@ -172,10 +172,12 @@ void RoomCore::receive(ConnectionId id, const words::Frame& frame, std::string_v
   if (waiting_bytes_ >= kCommitBytes) commit();
 }
 
+bool RoomCore::has_waiting() const {
+  return store_->has_waiting() || !found_again_.empty();
+}
+
 void RoomCore::note_waiting(Clock::time_point now) {
-  const bool has_waiting =
-      store_->has_waiting() || !found_again_.empty() || (box_.has_value() && box_->awaits_complete);
-  if (has_waiting && !waiting_since_.has_value()) waiting_since_ = now;
+  if (has_waiting() && !waiting_since_.has_value()) waiting_since_ = now;
 }
 
 void RoomCore::refuse_box(CloseCode code, const std::string& reason) {
