@@ -60,9 +60,7 @@ Status set_up(Database& database, const Journal::Options& options) {
       "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; "
       "PRAGMA journal_size_limit = " +
       std::to_string(options.wal_bytes_target);
-  Status status = database.exec(pragmas.c_str());
-  if (status.ok()) status = database.keep_wal_on_close();
-  return status;
+  return database.exec(pragmas.c_str());
 }
 
 JournalMeta meta_of(const Journal::Options& options, std::uint64_t incarnation) {
@@ -190,6 +188,8 @@ Status Journal::State::refusal() const {
 Status Journal::State::fail(Status why, const char* step) {
   broken = true;
   note();
+  // Closing it must not write either.
+  if (database) static_cast<void>(database->keep_wal_on_close().ok());
   return std::move(why).within(step).within(options.file.string());
 }
 
@@ -333,7 +333,6 @@ Status Journal::make_plain(const fs::path& file) {
   auto opened = Database::open(file, Database::Mode::kReadWrite);
   if (!opened.ok()) return opened.status();
   Status checked = check_journal_tables(opened.value());
-  if (checked.ok()) checked = opened.value().keep_wal_on_close();
   if (!checked.ok()) return checked;
   return leave_plain(opened.value(), file);
 }

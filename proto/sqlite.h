@@ -76,7 +76,7 @@ class Database {
   // For a file that may come from an enemy: its schema may not call functions with side effects, a
   // value is at most `value_bytes_max` long, and a damaged page is noticed rather than misread.
   Status distrust(int value_bytes_max);
-  // Closing the last connection leaves the WAL as it is, instead of a checkpoint nobody asked for.
+  // Closing the last connection leaves the WAL as it is, instead of writing a checkpoint.
   Status keep_wal_on_close();
 
   // Runs one or several statements without parameters or rows.

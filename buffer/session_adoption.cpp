@@ -1,0 +1,248 @@
+// What box.db and the folders say of each other when a store is opened: files that box.db does not
+// know are adopted, files that are gone are noted. A box.db that was lost is rebuilt by the same
+// steps, all files being unknown then.
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "buffer/journal_schema.h"
+#include "buffer/session_state.h"
+
+namespace pitbox {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> journal_files_in(const fs::path& folder) {
+  std::vector<std::pair<std::uint64_t, fs::path>> found;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const auto name = parse_journal_file_name(it->path().filename().string());
+    if (name.ok()) found.emplace_back(name.value().number, it->path());
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<fs::path> files;
+  files.reserve(found.size());
+  for (auto& [number, file] : found) files.push_back(std::move(file));
+  return files;
+}
+
+namespace {
+
+struct SessionFolder {
+  Uuid session;
+  fs::path folder;
+};
+
+std::vector<SessionFolder> session_folders(const fs::path& root) {
+  std::vector<SessionFolder> folders;
+  std::error_code error;
+  fs::directory_iterator it(root / "sessions", error);
+  for (const fs::directory_iterator end; !error && it != end; it.increment(error)) {
+    const auto id = Uuid::parse(it->path().filename().string());
+    if (id.ok()) folders.push_back({id.value(), it->path()});
+  }
+  return folders;
+}
+
+// What a crash left of a file that was never given its name.
+void remove_unnamed(const fs::path& folder) {
+  std::vector<fs::path> unnamed;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    const std::size_t at = name.find(".db.new");
+    if (at != std::string::npos && parse_journal_file_name(name.substr(0, at + 3)).ok()) {
+      unnamed.push_back(it->path());
+    }
+  }
+  for (const fs::path& file : unnamed) fs::remove(file, error);
+}
+
+// One pass over the folders, collected into one change of box.db.
+class Adoption {
+ public:
+  Adoption(const fs::path& root, const BoxContents& known) : root_(root), known_(known) {}
+
+  void look_at(const SessionFolder& folder);
+  void note_missing();
+  BoxChange finish();
+
+ private:
+  FileRecord* changed(std::uint64_t incarnation);
+  void adopt(const SessionFolder& folder, const fs::path& file);
+  void cut_older(JournalReader& reader);
+  void keep_positions(JournalReader& reader);
+  bool is_known(const fs::path& file, std::uint64_t incarnation) const;
+
+  const fs::path& root_;
+  const BoxContents& known_;
+  std::map<std::uint64_t, FileRecord> files_;
+  std::map<Uuid, SessionRecord> sessions_;  // New ones.
+  RingPositions positions_;
+};
+
+FileRecord* Adoption::changed(std::uint64_t incarnation) {
+  if (const auto found = files_.find(incarnation); found != files_.end()) return &found->second;
+  const auto found = known_.files.find(incarnation);
+  if (found == known_.files.end()) return nullptr;
+  return &files_.emplace(incarnation, found->second).first->second;
+}
+
+bool Adoption::is_known(const fs::path& file, std::uint64_t incarnation) const {
+  const auto found = known_.files.find(incarnation);
+  if (found == known_.files.end()) return false;
+  if (found->second.state == FileState::kMissing) return false;
+  std::error_code error;
+  // Its name elsewhere is a stray copy unless it is the only one there is.
+  return root_ / found->second.file == file || fs::exists(root_ / found->second.file, error);
+}
+
+void Adoption::look_at(const SessionFolder& folder) {
+  remove_unnamed(folder.folder);
+  for (const fs::path& file : journal_files_in(folder.folder)) {
+    const auto name = parse_journal_file_name(file.filename().string());
+    if (name.ok() && !is_known(file, name.value().incarnation)) adopt(folder, file);
+  }
+}
+
+void Adoption::adopt(const SessionFolder& folder, const fs::path& file) {
+  auto opened = JournalReader::open(file);
+  if (!opened.ok()) {
+    // What cannot be read now may be readable at the next start.
+    if (opened.status().code() == Code::kCorrupt) static_cast<void>(quarantine(file).ok());
+    return;
+  }
+  JournalReader& reader = *opened.value();
+  const auto info = reader.session();
+  const auto ended = reader.session_ended();
+  // A file of another box or session that was put here can be read, but is not ours to send. Nor is
+  // a copy under another name.
+  const auto name = parse_journal_file_name(file.filename().string());
+  if (!name.ok() || name.value().incarnation != reader.incarnation()) return;
+  if (!info.ok() || !ended.ok() || info.value().id != folder.session) return;
+  if (reader.box_id() != known_.box_id) return;
+  FileRecord record;
+  if (!read_as_aside(reader, record).ok()) return;
+  record.session = folder.session;
+  record.file = fs::relative(file, root_);
+  record.state = FileState::kAside;
+  record.reason = "found";
+  if (const FileRecord* before = changed(record.incarnation)) {
+    // It was away for a while. What the room holds of it was written down here.
+    record.acknowledged.add_all(before->acknowledged);
+  }
+  files_[record.incarnation] = record;
+  cut_older(reader);
+  keep_positions(reader);
+  if (known_.sessions.contains(folder.session)) return;
+  // Files come in order, so what the newest says stays.
+  SessionRecord& session = sessions_[folder.session];
+  session.info = info.value();
+  session.ended = ended.value();
+}
+
+// A crash came after the new file had its name and before box.db knew: the new file's word counts.
+void Adoption::cut_older(JournalReader& reader) {
+  if (reader.cut_incarnation() == 0) return;
+  FileRecord* older = changed(reader.cut_incarnation());
+  if (older == nullptr || older->state != FileState::kLive) return;
+  older->state = FileState::kAside;
+  older->reason = "another file took over";
+  auto opened = JournalReader::open(root_ / older->file);
+  if (!opened.ok() || !read_as_aside(*opened.value(), *older).ok()) {
+    older->state = FileState::kMissing;
+    return;
+  }
+  older->last = std::min(older->last, reader.cut_sequence());
+}
+
+// A later file of the session has carried the positions of the earlier ones, and those of a file
+// that was cut may lie beyond its cut: so the last one read wins.
+void Adoption::keep_positions(JournalReader& reader) {
+  const auto positions = reader.positions();
+  if (!positions.ok()) return;
+  for (const auto& [source, at] : positions.value()) positions_[{source, at.ring_id}] = at;
+}
+
+void Adoption::note_missing() {
+  std::error_code error;
+  for (const auto& [incarnation, file] : known_.files) {
+    const bool is_expected = file.state == FileState::kLive || file.state == FileState::kAside;
+    if (!is_expected || fs::exists(root_ / file.file, error)) continue;
+    if (files_.contains(incarnation)) continue;  // Found under another name.
+    FileRecord& missing = *changed(incarnation);
+    missing.state = FileState::kMissing;
+    missing.reason = "the file is not there";
+  }
+}
+
+BoxChange Adoption::finish() {
+  BoxChange change;
+  // At most one session is open: if box.db knows none, the newest that was not ended.
+  const bool has_open = std::any_of(known_.sessions.begin(), known_.sessions.end(),
+                                    [](const auto& item) { return item.second.open; });
+  SessionRecord* newest = nullptr;
+  for (auto& [id, session] : sessions_) {
+    if (session.ended) continue;
+    const bool is_newer =
+        newest == nullptr || session.info.started_at_ms > newest->info.started_at_ms;
+    if (is_newer) newest = &session;
+  }
+  if (newest != nullptr && !has_open) newest->open = true;
+  for (auto& [id, session] : sessions_) {
+    // No file of it will ever be appended to again.
+    if (!session.open) session.ended = true;
+    change.sessions.push_back(session);
+  }
+  for (auto& [incarnation, file] : files_) change.files.push_back(file);
+  // What box.db remembers of a ring is as good as what an adopted file says; the greater counts.
+  for (const auto& [key, at] : positions_) {
+    const auto before = known_.positions.find(key);
+    if (before == known_.positions.end() || before->second.position < at.position) {
+      change.positions[key] = at;
+    }
+  }
+  return change;
+}
+
+}  // namespace
+
+Status SessionStore::State::choose_box_id() {
+  if (!known.box_id.is_nil()) return {};
+  // The newest file knows whose it is.
+  std::int64_t newest_ms = 0;
+  Uuid id;
+  for (const SessionFolder& folder : session_folders(root)) {
+    const std::vector<fs::path> files = journal_files_in(folder.folder);
+    for (auto file = files.rbegin(); file != files.rend(); ++file) {
+      auto reader = JournalReader::open(*file);
+      if (!reader.ok()) continue;
+      const auto info = reader.value()->session();
+      if (info.ok() && (id.is_nil() || info.value().started_at_ms > newest_ms)) {
+        newest_ms = info.value().started_at_ms;
+        id = reader.value()->box_id();
+      }
+      break;
+    }
+  }
+  known.box_id = id.is_nil() ? Uuid::mint() : id;
+  return box->set_box_id(known.box_id);
+}
+
+Status SessionStore::State::reconcile() {
+  Adoption adoption(root, known);
+  for (const SessionFolder& folder : session_folders(root)) adoption.look_at(folder);
+  adoption.note_missing();
+  BoxChange change = adoption.finish();
+  for (const auto& [incarnation, file] : known.files) {
+    if (!file.needs_plain || file.state != FileState::kAside) continue;
+    if (!Journal::make_plain(path_of(file)).ok()) continue;
+    change.files.push_back(file);
+    change.files.back().needs_plain = false;
+  }
+  if (change.sessions.empty() && change.files.empty() && change.positions.empty()) return {};
+  return put(change);
+}
+
+}  // namespace pitbox

@@ -1,0 +1,78 @@
+// SessionStore's inside: what it knows, and the steps that its verbs are made of. Only the
+// session_*.cpp files include this.
+
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "buffer/box_database.h"
+#include "buffer/high_water.h"
+#include "buffer/journal_reader.h"
+#include "buffer/session_store.h"
+
+namespace pitbox {
+
+// A replacement that is decided: kept until a new file has taken over.
+struct Replacement {
+  SessionRecord session;
+  std::vector<FileRecord> old;  // Files that were live, as they are to be written down.
+  std::uint64_t cut_incarnation = 0;
+  std::uint64_t cut_sequence = 0;
+  std::uint64_t rekeyed_from = 0;
+  Commit carry;
+};
+
+struct SessionStore::State {
+  std::filesystem::path root;
+  Journal::Options defaults;
+  int lock = -1;
+  std::optional<BoxDatabase> box;
+  BoxContents known;  // What box.db says, and positions seen since.
+  std::optional<Replacement> pending;
+
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State();
+
+  // session_store.cpp
+  Status put(const BoxChange& change);  // Both in box.db and in `known`.
+  SessionRecord* open_session();
+  FileRecord* live_file(const Uuid& session);
+  std::uint64_t next_number(const Uuid& session) const;
+  std::filesystem::path path_of(const FileRecord& file) const { return root / file.file; }
+  std::filesystem::path high_water() const { return root / "high_water"; }
+  std::filesystem::path folder_of(const Uuid& session) const;
+  Result<std::unique_ptr<Journal>> create(const SessionRecord& session, const Replacement& from);
+  Result<std::unique_ptr<Journal>> finish_replacement();
+  void remember(const Journal& journal);
+  Status finish_end(SessionRecord session, FileRecord file);
+
+  // session_resume.cpp
+  std::string why_not_append(const FileRecord& file) const;
+  Result<bool> ended_before(const SessionRecord& session, FileRecord file);
+  Result<std::unique_ptr<Journal>> append_to(FileRecord file, std::string& why_not);
+  Status set_aside(FileRecord& file, const std::string& why, Replacement* carry) const;
+  Result<std::unique_ptr<Journal>> take_over(const SessionRecord& session, const std::string& why);
+
+  // session_adoption.cpp: files and box.db may say different things after a crash, a restored
+  // backup, or a damaged box.db.
+  Status reconcile();
+  Status choose_box_id();
+};
+
+// When a file stops being live: reads how far it counts, and what the room holds of it.
+Status read_as_aside(JournalReader& reader, FileRecord& file);
+// Renames a file that does not open, with what belongs to it, so that nobody takes it for one.
+Status quarantine(const std::filesystem::path& file);
+// The journal files of a folder by their number, whether or not they open.
+std::vector<std::filesystem::path> journal_files_in(const std::filesystem::path& folder);
+Status sync_folder(const std::filesystem::path& folder);
+Result<std::pair<std::uint64_t, std::uint64_t>> device_and_inode(const std::filesystem::path& file);
+
+}  // namespace pitbox
