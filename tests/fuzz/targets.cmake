@@ -1,1 +1,5 @@
 # pitbox_fuzz(<name> <libraries>): tests/fuzz/<name>_fuzz.cpp with tests/fuzz/corpus/<name>/.
+pitbox_fuzz(batch pitbox_proto)
+pitbox_fuzz(definition pitbox_proto)
+pitbox_fuzz(event pitbox_proto)
+pitbox_fuzz(ring_attach pitbox_buffer)

@@ -249,5 +249,29 @@ TEST(Batch, TellsRowsApartByCarGroupTimeAndValue) {
   EXPECT_NE(identify_row("1", "engine", 5, other).content, identity.content);
 }
 
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const char byte : bytes) {
+    out += "0123456789abcdef"[static_cast<std::uint8_t>(byte) >> 4];
+    out += "0123456789abcdef"[static_cast<std::uint8_t>(byte) & 15];
+  }
+  return out;
+}
+
+// If this fails, journals of earlier versions may have become unreadable: change the bytes here
+// only together with FORMAT.md and a reader for the old ones.
+TEST(Batch, HasTheBytesThatFormatMdDescribes) {
+  std::vector<GroupRows> groups = {group_of(
+      define("a", {StorageType::kI16, StorageType::kF32, StorageType::kU8}, TimeBase::kUtc),
+      {column_of<std::int16_t>({100, 103, 101, 99, 108, 100}),
+       column_of<float>({0.1F, 0.2F, 0.4F, 0.3F, 0.2F, 0.1F}),
+       column_of<std::uint8_t>({5, 5, 5, 5, 5, 5})})};
+  const auto encoded = round_trip(groups);
+  EXPECT_EQ(hex(encoded.blob),
+            "0a084684fcbf33f5e1441201061a0553067491062a1b0139c0843d"
+            "00000201f6c1caf384a3020aca01014201020000010a");
+  EXPECT_EQ(encoded.hash.hex(), "95c9267520725922b13ff01ca0dd0c9c");
+}
+
 }  // namespace
 }  // namespace pitbox
