@@ -94,9 +94,18 @@ void Recorder::reload(BootNs now) {
 }
 
 void Recorder::reload_source(SourceReader& source, const Counters& counters, BootNs now) {
-  auto stored = store_->consumed(source.name(), source.ring_id());
-  if (!stored.ok()) note_error("consumed positions", stored.status(), now);
-  const ConsumedPosition where = source.starting_point(stored.ok() ? stored.value() : std::nullopt);
+  auto known = store_->consumed(source.name(), source.ring_id());
+  if (!known.ok()) note_error("consumed positions", known.status(), now);
+  std::optional<ConsumedPosition> stored = known.ok() ? known.value() : std::nullopt;
+  if (journal_ != nullptr) {
+    // The store knows what was so when it opened the file; the journal, its last commit.
+    const auto last = journal_->positions().find(source.name());
+    const bool is_newer = last != journal_->positions().end() &&
+                          last->second.ring_id == source.ring_id() &&
+                          (!stored || stored->position < last->second.position);
+    if (is_newer) stored = last->second;
+  }
+  const ConsumedPosition where = source.starting_point(stored);
   std::uint64_t heard_number = where.number;
   BootNs last_receive_ns = 0;
   const std::string* state = nullptr;
@@ -167,6 +176,7 @@ void Recorder::recover(BootNs now) {
     return;
   }
   state_ = RecorderState::kIdle;
+  if (decoder_states_.empty()) decoder_states_ = store_->earlier_decoder_states();
   reload(now);
   publish_heads(now);
 }

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,6 +79,9 @@ class SessionStore {
   // The greatest consumed position of `ring_id` over the session's files and the store's own memory
   // of earlier sessions; nothing if no file knows that ring.
   Result<std::optional<ConsumedPosition>> consumed(std::string_view source, std::uint64_t ring_id);
+  // Decoder states by source as the latest sessions left them: a schema that was announced once
+  // stays known when no session is open. What cannot be read is left out.
+  std::map<std::string, std::string> earlier_decoder_states() const;
 
  private:
   struct State;

@@ -62,7 +62,7 @@ TEST(RecorderKill, LosesAndDoublesNothingWhenKilledAgainAndAgain) {
     ASSERT_GE(child, 0);
     if (child == 0) Child(rig).run(i % 4 == 0 ? i / 4 : 0);
     // The moment of the kill is what is random, so this waits on the clock, not for a state.
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 40'000));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 100'000));
     kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);

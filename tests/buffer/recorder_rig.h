@@ -51,12 +51,13 @@ inline DefinitionPtr numbered_definition() {
 }
 
 // Messages are text: "D" announces the definition; "R car first count" are rows with consecutive
-// numbers; "H n" is half of a row and "T car" the other half; "G count" is a gap; "X" is torn by
-// the end of its connection, if that comes next. State: whether it was announced, and the half.
+// numbers; "H n" is half of a row and "T car" the other half; "G count" is a gap. The end of
+// its connection tears a half. State: whether it was announced, and the half.
 class NumberDecoder final : public Decoder {
  public:
   DecodeOutcome decode(const Message& message, RecordSink& sink) override {
-    if (message.kind != MessageKind::kData) {
+    if (message.kind == MessageKind::kSourceStarted) return DecodeOutcome::kDecoded;
+    if (message.kind == MessageKind::kStreamClosed) {
       if (half_ != 0) sink.reject(RejectReason::kTorn, 1);
       set(announced_, 0);
       return DecodeOutcome::kDecoded;

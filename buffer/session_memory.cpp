@@ -1,0 +1,50 @@
+// What the store remembers for a process that starts while no session is open.
+
+#include <algorithm>
+#include <utility>
+
+#include "buffer/journal_reader.h"
+#include "buffer/session_state.h"
+#include "buffer/session_store.h"
+
+namespace pitbox {
+namespace {
+
+// A source that took no part in that many sessions is as good as new.
+constexpr std::size_t kSessionsLookedAt = 4;
+
+}  // namespace
+
+std::map<std::string, std::string> SessionStore::earlier_decoder_states() const {
+  const State& state = *state_;
+  // Of each session the newest file: a file carries on with every state of the one before it.
+  std::vector<const FileRecord*> newest;
+  for (const auto& [incarnation, file] : state.known.files) {
+    const auto same = std::find_if(newest.begin(), newest.end(), [&](const FileRecord* other) {
+      return other->session == file.session;
+    });
+    if (same == newest.end()) {
+      newest.push_back(&file);
+    } else if ((*same)->number < file.number) {
+      *same = &file;
+    }
+  }
+  const auto started = [&](const FileRecord* file) {
+    const auto session = state.known.sessions.find(file->session);
+    return session == state.known.sessions.end() ? 0 : session->second.info.started_at_ms;
+  };
+  std::sort(newest.begin(), newest.end(),
+            [&](const FileRecord* a, const FileRecord* b) { return started(a) > started(b); });
+  if (newest.size() > kSessionsLookedAt) newest.resize(kSessionsLookedAt);
+
+  std::map<std::string, std::string> result;
+  for (const FileRecord* file : newest) {
+    auto reader = JournalReader::open(state.path_of(*file));
+    if (!reader.ok()) continue;  // Schemas will be announced again, or counted as unknown.
+    auto states = reader.value()->decoder_states();
+    if (states.ok()) result.merge(states.value());
+  }
+  return result;
+}
+
+}  // namespace pitbox
