@@ -58,8 +58,9 @@ Status SessionSync::received(BootNs now, std::string_view bytes) {
       on_goodbye(frame.goodbye());
       return {};
     case words::Frame::kSessionComplete:
-      if (!finished_sent_) return broken("SessionComplete before SessionFinished");
-      complete_ = true;
+      // Of an earlier connection's list, perhaps; ours follows and is answered again. Once ours is
+      // out everything is acknowledged, so it does not matter which of the two this answers.
+      complete_ = complete_ || finished_sent_;
       return {};
     case words::Frame::kHello:
     case words::Frame::kDefinition:

@@ -65,7 +65,10 @@ class FakeRoom {
   }
   // A power cut: what was not committed is gone.
   void crash() { pending.clear(); }
-  void send(const words::Frame& frame) { replies.push_back(serialise(frame)); }
+  // To the box that said Hello; nobody hears what becomes durable between two connections.
+  void send(const words::Frame& frame) {
+    if (greeted) replies.push_back(serialise(frame));
+  }
   std::optional<std::string> next_reply() {
     if (replies.empty()) return std::nullopt;
     std::string reply = std::move(replies.front());

@@ -1,0 +1,152 @@
+// Exactly once, whatever the link does: under a seed, connections open and break at random moments,
+// frames in flight are lost in both directions, the room dies between taking and committing,
+// forgets and remembers, the journal grows, sessions end. When the faults stop, the room holds
+// every entry, each once and under its own hash, and the recorder was told so. A failure prints its
+// seed.
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "sync/session_sync.h"
+#include "tests/sync/fake_journal.h"
+#include "tests/sync/fake_room.h"
+
+namespace pitbox {
+namespace {
+
+using testing::FakeJournal;
+using testing::FakeRoom;
+
+constexpr BootNs kMs = 1'000'000;
+
+class World {
+ public:
+  explicit World(std::uint64_t seed) : random_(seed) {
+    for (int file = 1; file <= 2; ++file) {
+      for (std::uint64_t i = 0; i < random_() % 60; ++i) grow(static_cast<std::uint64_t>(file));
+    }
+    grow(2);
+    SessionSync::Options options;
+    options.box_id = Uuid::mint();
+    sync_.emplace(options, journal_, SyncReports{acknowledged_, completed_, refused_},
+                  journal_.heads());
+  }
+
+  void run_with_faults(int turns) {
+    for (int i = 0; i < turns; ++i) {
+      turn();
+      if (chance(40)) disconnect();
+      if (chance(200)) room_.crash();
+      if (chance(300)) forget_some();
+      if (chance(5)) grow(2);
+      sync_->update(now_, journal_.heads());
+    }
+  }
+  void end_and_settle() {
+    journal_.ended = true;
+    sync_->update(now_, journal_.heads());
+    disconnect();
+    for (int i = 0; i < 4000 && !sync_->is_complete(); ++i) turn();
+    for (int i = 0; i < 5; ++i) turn();
+  }
+
+  FakeJournal journal_;
+  FakeRoom room_;
+  std::optional<SessionSync> sync_;
+  std::map<std::uint64_t, RangeSet> told_;  // What the recorder knows.
+  BoundedQueue<Acknowledged> acknowledged_{4};
+  BoundedQueue<SessionCompleted> completed_{4};
+  BoundedQueue<IncarnationRefused> refused_{4};
+
+ private:
+  bool chance(unsigned one_in) { return random_() % one_in == 0; }
+
+  void grow(std::uint64_t file) {
+    const std::size_t bytes = chance(8) ? 1 + random_() % 90'000 : 1 + random_() % 900;
+    if (chance(12)) {
+      journal_.add_lap(file);
+    } else {
+      journal_.add(file, bytes, definitions_.at(random_() % definitions_.size()));
+    }
+  }
+  void disconnect() {
+    if (!sync_->is_open()) return;
+    to_room_.clear();
+    room_.replies.clear();
+    sync_->closed(now_);
+  }
+  // The room is restored from an older state: it knows less than it once acknowledged.
+  void forget_some() {
+    disconnect();
+    for (auto it = room_.held.begin(); it != room_.held.end();) {
+      it = chance(3) ? room_.held.erase(it) : std::next(it);
+    }
+  }
+  void turn() {
+    now_ += static_cast<BootNs>(random_() % 20) * kMs;
+    if (!sync_->is_open()) {
+      room_.connect();
+      sync_->opened(now_);
+    }
+    if (sync_->step(now_)) return disconnect();
+    for (std::uint64_t i = 0; i < random_() % 12; ++i) {
+      std::string frame;
+      if (!sync_->next_frame(now_, frame)) break;
+      to_room_.push_back(std::move(frame));
+    }
+    // The path delays: what was sent in this turn may arrive in a later one, in order.
+    while (!to_room_.empty() && !chance(6)) {
+      room_.take(to_room_.front());
+      to_room_.pop_front();
+    }
+    if (chance(3)) room_.commit();
+    while (!room_.replies.empty() && !chance(6)) {
+      const Status status = sync_->received(now_, *room_.next_reply());
+      ASSERT_TRUE(status.ok()) << status.message();
+    }
+    while (auto report = acknowledged_.try_pop()) {
+      RangeSet& known = told_[report->incarnation];
+      if (report->replaces) known.clear();
+      known.add_all(report->ranges);
+    }
+  }
+
+  std::mt19937_64 random_;
+  BootNs now_ = 1000 * kMs;
+  std::deque<std::string> to_room_;
+  std::vector<DefinitionPtr> definitions_ = {
+      testing::make_definition("a"), testing::make_definition("b"), testing::make_definition("c")};
+};
+
+TEST(SessionSyncProperty, TheRoomHoldsEverythingExactlyOnceWhenTheFaultsStop) {
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    World world(seed);
+    world.run_with_faults(600);
+    world.end_and_settle();
+    ASSERT_FALSE(::testing::Test::HasFailure());
+    ASSERT_TRUE(world.sync_->is_complete());
+    EXPECT_EQ(world.sync_->pending(), 0U);
+    std::size_t total = 0;
+    for (const FileHead& head : world.journal_.heads().files) {
+      total += head.last;
+      for (std::uint64_t sequence = 1; sequence <= head.last; ++sequence) {
+        const auto held = world.room_.held.find({head.incarnation, sequence});
+        ASSERT_NE(held, world.room_.held.end()) << head.incarnation << "/" << sequence;
+        EXPECT_EQ(held->second,
+                  world.journal_.entry(head.incarnation, sequence).value().hashes[0].raw());
+      }
+      if (head.last > 0) {
+        EXPECT_TRUE(world.told_[head.incarnation].contains(Range{1, head.last}));
+      }
+    }
+    EXPECT_EQ(world.room_.held.size(), total);
+    EXPECT_TRUE(world.completed_.try_pop().has_value());
+    EXPECT_FALSE(world.refused_.try_pop().has_value());
+    ASSERT_FALSE(::testing::Test::HasFailure());
+  }
+}
+
+}  // namespace
+}  // namespace pitbox
