@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -64,9 +65,10 @@ inline Entry batch(std::uint64_t sequence, int salt = 0, int rows = 20,
                    const std::string& car = "27", const std::string& group = "motion") {
   GroupRows group_rows;
   group_rows.definition = definition_of(group);
+  std::mt19937 random(static_cast<unsigned>(salt));  // Noise, so that rows make bytes.
   for (int row = 0; row < rows; ++row) {
     group_rows.receive_ns.push_back(1'000'000 * (static_cast<std::int64_t>(sequence) * 100 + row));
-    const auto speed = static_cast<std::int16_t>((row * 7919 + salt * 104'729) % 30'000);
+    const auto speed = static_cast<std::int16_t>(random() % 30'000);
     std::byte packed[3];
     std::memcpy(packed, &speed, 2);
     packed[2] = static_cast<std::byte>((row + salt) % 101);
