@@ -8,6 +8,10 @@
 namespace pitbox {
 namespace {
 
+// Positions, numbers and generations only grow; none gets here in a century of a billion a second.
+// What is beyond was not counted, and would run over.
+constexpr std::uint64_t kCountMax = std::uint64_t{1} << 62U;
+
 bool is_control(const RingMessageHeader& header) {
   return header.kind != static_cast<std::uint8_t>(MessageKind::kData);
 }
@@ -71,13 +75,16 @@ Result<RingSurvey> survey_ring(const RingMessages& messages, const RingFileHeade
   const std::uint64_t head = header.head;
   const std::uint64_t tail = header.tail;
   RingSurvey survey;
-  if (header.area_generation == 0) return Status(Code::kCorrupt, "area generation 0");
-  if (head % 8 != 0 || tail % 8 != 0 || tail > head || head - tail > messages.ring_bytes())
+  if (header.area_generation == 0 || header.area_generation > kCountMax)
+    return Status(Code::kCorrupt, "area generation");
+  if (head % 8 != 0 || tail % 8 != 0 || tail > head || head - tail > messages.ring_bytes() ||
+      head > kCountMax)
     return Status(Code::kCorrupt, "head and tail do not fit each other");
   if (head == 0) return survey;
 
   const auto last = messages.ending_at(head);
   if (!last) return Status(Code::kCorrupt, "no message ends at head");
+  if (last->number > kCountMax) return Status(Code::kCorrupt, "message number");
   if (last->generation > header.area_generation)
     return Status(Code::kCorrupt, "the last message is newer than the area");
 

@@ -3,12 +3,11 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <set>
 #include <thread>
 #include <utility>
 
+#include "ingest/asio.h"
 #include "ingest/tcp_source.h"
 #include "ingest/udp_source.h"
 #include "proto/check.h"

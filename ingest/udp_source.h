@@ -9,12 +9,10 @@
 
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
 
+#include "ingest/asio.h"
 #include "ingest/source.h"
 
 namespace pitbox {

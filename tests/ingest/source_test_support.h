@@ -3,10 +3,10 @@
 
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <functional>
 
+#include "ingest/asio.h"
 #include "ingest/source.h"
 #include "tests/buffer/ring_test_support.h"
 
