@@ -123,11 +123,11 @@ ConfigKey line_key(std::string name, std::string purpose, Access access) {
 ConfigKey sectors_key() {
   ConfigKey key{.section = "track", .name = "sectors"};
   key.type = ConfigType::kLines;
-  key.allowed = "a list of at most 16 lines, each like start_finish";
+  key.allowed = "a list of at most 15 lines, each like start_finish";
   key.purpose = "Sector lines in the order the cars meet them, without the start/finish line.";
   key.set = [](Config& config, std::size_t, const ConfigValue& value) -> Refusal {
     const auto& lines = std::get<std::vector<GeoLine>>(value);
-    if (lines.size() > 16) return "there are " + std::to_string(lines.size()) + " lines";
+    if (lines.size() > 15) return "there are " + std::to_string(lines.size()) + " lines";
     for (const GeoLine& line : lines) {
       if (auto refusal = check_line(line)) return refusal;
     }

@@ -25,7 +25,6 @@ namespace pitbox {
 struct DemoOptions {
   std::filesystem::path programs;
   std::filesystem::path folder;     // Of this run; removed by the caller if it went well.
-  std::filesystem::path json_file;  // Empty: none.
   std::uint64_t seed = 7;
 };
 

@@ -1,0 +1,98 @@
+#include "apps/pitboxd/options.h"
+
+#include <charconv>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+namespace pitbox {
+namespace {
+
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+
+// "[::]:9600" or "0.0.0.0:9600"; the configuration was checked to have a port.
+void split_endpoint(const std::string& listen, SourceOptions& options) {
+  const auto colon = listen.rfind(':');
+  options.address = listen.substr(0, colon);
+  if (options.address.starts_with('[') && options.address.ends_with(']')) {
+    options.address = options.address.substr(1, options.address.size() - 2);
+  }
+  std::from_chars(listen.data() + colon + 1, listen.data() + listen.size(), options.port);
+}
+
+Result<std::string> read_key(const std::string& path) {
+  std::ifstream file(path);
+  std::string key;
+  if (!file || !std::getline(file, key) || key.empty()) {
+    return Status(Code::kRejected, "room.api_key_file: " + path + " holds no readable key");
+  }
+  while (!key.empty() && (key.back() == '\r' || key.back() == ' ')) key.pop_back();
+  return key;
+}
+
+}  // namespace
+
+SourceOptions source_options(const Config& config, const SourceConfig& source, int inherited) {
+  SourceOptions options;
+  options.name = source.name;
+  options.kind = source.kind == "tcp" ? SourceKind::kTcp : SourceKind::kUdp;
+  split_endpoint(source.listen, options);
+  options.inherited_socket = inherited;
+  options.receive_buffer_bytes = static_cast<std::size_t>(source.receive_buffer_mib) * kMiB;
+  options.ring.file = std::filesystem::path(config.runtime_dir) / "rings" / (source.name + ".ring");
+  options.ring.ring_bytes = static_cast<std::size_t>(source.ring_mib) * kMiB;
+  options.ring.slot_bytes = static_cast<std::size_t>(source.slot_bytes);
+  return options;
+}
+
+Journal::Options journal_options(const Config& config) {
+  Journal::Options options;
+  options.page_bytes = static_cast<std::uint32_t>(config.page_kib * 1024);
+  options.wal_bytes_target = static_cast<std::size_t>(config.wal_mib) * kMiB;
+  return options;
+}
+
+Recorder::Options recorder_options(const Config& config) {
+  Recorder::Options options;
+  options.flush_interval = std::chrono::milliseconds(config.flush_ms);
+  options.wal_bytes_target = static_cast<std::size_t>(config.wal_mib) * kMiB;
+  options.intake.live_channels = config.live_view_channels;
+  return options;
+}
+
+std::optional<GpsLapEngine::Options> lap_options(const Config& config) {
+  const TrackConfig& track = config.track;
+  if (!track.start_finish) return std::nullopt;
+  GpsLapEngine::Options options;
+  options.start_finish = *track.start_finish;
+  options.sectors = track.sectors;
+  options.pit_entry = track.pit_entry;
+  options.pit_exit = track.pit_exit;
+  options.min_lap = std::chrono::milliseconds(static_cast<std::int64_t>(track.min_lap_s * 1000));
+  options.latitude = track.latitude;
+  options.longitude = track.longitude;
+  return options;
+}
+
+Result<Link::Options> link_options(const Config& config) {
+  Link::Options options;
+  options.driver = config.room_driver;
+  options.room_url = config.room_url;
+  options.api_url = config.api_url;
+  options.api_key = config.room_api_key;
+  if (options.api_key.empty() && !config.room_api_key_file.empty()) {
+    auto key = read_key(config.room_api_key_file);
+    if (!key.ok()) return key.status();
+    options.api_key = std::move(key).take();
+  }
+  options.ca_file = config.room_ca_file;
+  options.software = "pitbox " PITBOX_VERSION;
+  options.bytes_per_second_max = static_cast<std::uint64_t>(config.room_budget_kbit_s) * 1000 / 8;
+  if (config.live_view_hz > 0) {
+    options.live_view.period =
+        std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / config.live_view_hz));
+  }
+  return options;
+}
+
+}  // namespace pitbox
