@@ -18,7 +18,7 @@ using rig::expect_exactly;
 using rig::Kept;
 using rig::Rig;
 
-constexpr std::uint64_t kRowsPerMessage = 20;
+constexpr std::uint64_t kRowsPerMessage = 5;
 
 // Publishes numbered messages and records them until it is killed. Message 1 announces the
 // definition, message n >= 2 has the rows that its number says.
@@ -62,7 +62,7 @@ TEST(RecorderKill, LosesAndDoublesNothingWhenKilledAgainAndAgain) {
     ASSERT_GE(child, 0);
     if (child == 0) Child(rig).run(i % 4 == 0 ? i / 4 : 0);
     // The moment of the kill is what is random, so this waits on the clock, not for a state.
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 100'000));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
     kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
