@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proto/check.h"
+#include "proto/event.h"
 #include "proto/frames.h"
 
 namespace pitbox {
@@ -10,9 +11,6 @@ namespace {
 
 // Entries that turn out to be unreadable are skipped this many at a time, then the loop goes round.
 constexpr int kTriesPerFrame = 16;
-// The room refuses greater ones (ROOM.md, "Limits").
-constexpr std::size_t kMaxEventBytes = std::size_t{64} << 10;
-
 // To what a frame may carry, without cutting a character of UTF-8 in two.
 std::string shortened(const std::string& text) {
   if (text.size() <= kMaxTextBytes) return text;
@@ -21,6 +19,7 @@ std::string shortened(const std::string& text) {
   return text.substr(0, end);
 }
 
+// The room refuses greater ones (ROOM.md, "Limits").
 bool fits_a_room(const StoredEntry& entry) {
   return entry.bytes.size() <= (entry.is_event ? kMaxEventBytes : kMaxBatchBytes) &&
          entry.car.size() <= kMaxTextBytes && entry.definitions.size() <= kMaxBatchGroups;
