@@ -31,10 +31,12 @@ function lapTime(ms) {
 }
 
 function clock(ms) {
-  return ms > 0 ? new Date(ms).toLocaleTimeString() : '';
+  return ms > 0 ? new Date(ms).toLocaleTimeString('en-GB') : '';
 }
 
-function amount(value) {
+// Whole numbers stay whole, as long as their channel never said anything else.
+function amount(value, whole) {
+  if (whole) return String(value);
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e7 || size < 1e-3)) return value.toExponential(3);
   return value.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3);
@@ -70,8 +72,8 @@ function findBests() {
     if (!cars.has(lap.car)) cars.set(lap.car, { lap: 0, sectors: [], last: null, count: 0 });
     const own = cars.get(lap.car);
     if (lap.lap > 0) ++own.count;
-    if (lap.kind !== 'out' && (!own.last || lap.lap > own.last.lap)) own.last = lap;
     if (lap.kind !== 'timed') continue;
+    if (!own.last || lap.lap > own.last.lap) own.last = lap;
     for (const best of [fastest, own]) {
       best.lap = least(best.lap, lap.lapTimeMs);
       lap.sectorTimeMs.forEach((ms, i) => { best.sectors[i] = least(best.sectors[i], ms); });
@@ -110,11 +112,13 @@ function drawCars() {
     const own = cars.get(car) || { lap: 0, last: null, count: 0 };
     const card = element('button', undefined, 'car');
     card.setAttribute('aria-pressed', String(car === model.selected));
-    card.append(element('span', car, 'number'), element('span', `${own.count} laps`, 'lap-count'));
+    const title = element('span', undefined, 'title');
+    title.append(element('span', car, 'number'), element('span', `${own.count} laps`, 'quiet'));
+    card.append(title);
     const list = element('dl');
-    const last = own.last && own.last.kind === 'timed' ? own.last.lapTimeMs : 0;
+    const last = own.last ? own.last.lapTimeMs : 0;
     list.append(element('dt', 'Last'), element('dd', lapTime(last), `time ${colour(last, fastest.lap, own.lap)}`));
-    list.append(element('dt', 'Best'), element('dd', lapTime(own.lap), `time ${colour(own.lap, fastest.lap, 0)}`));
+    list.append(element('dt', 'Best'), element('dd', lapTime(own.lap), `time ${colour(own.lap, fastest.lap, own.lap)}`));
     card.append(list);
     card.onclick = () => {
       model.selected = model.selected === car ? '' : car;
@@ -157,7 +161,7 @@ function drawLive() {
     for (const [channel, value] of model.live.get(car)) {
       const row = element('tr', undefined, now - value.at > kStaleMs ? 'stale' : '');
       row.append(element('td', only === '' ? `${car} · ${channel}` : channel),
-          element('td', amount(value.value), 'value'), element('td', value.unit, 'unit'));
+          element('td', amount(value.value, value.whole), 'value'), element('td', value.unit, 'unit'));
       rows.push(row);
     }
   }
@@ -201,7 +205,7 @@ function drawPill() {
   const name = online ? 'online' : link.failures >= kOfflineAfter ? 'offline' : 'reconnecting';
   byId('pill').className = `pill ${name}`;
   byId('pill-text').textContent = { online: 'Online', offline: 'Offline', reconnecting: 'Reconnecting' }[name];
-  byId('pill').title = link.heardAt > 0 ? `Room last heard at ${new Date(link.heardAt).toLocaleTimeString()}` : 'Room not heard yet';
+  byId('pill').title = link.heardAt > 0 ? `Room last heard at ${clock(link.heardAt)}` : 'Room not heard yet';
   byId('banner').hidden = name !== 'offline' || link.error === '';
   byId('banner').textContent = link.error;
 }
@@ -286,7 +290,7 @@ function retry(generation, error) {
 function hear(message) {
   switch (message.type) {
     case 'welcome':
-      byId('session-note').textContent = message.session.type;
+      byId('session-note').textContent = '';
       model.laps.clear();
       break;
     case 'laps':
@@ -306,7 +310,11 @@ function hear(message) {
       if (!model.cars.has(message.car)) { touchCar(message.car); draw('laps'); }
       if (!model.live.has(message.car)) model.live.set(message.car, new Map());
       const car = model.live.get(message.car);
-      for (const { channel, unit, value } of message.values) car.set(channel, { unit, value, at: Date.now() });
+      for (const { channel, unit, value } of message.values) {
+        const known = car.get(channel);
+        const whole = Number.isInteger(value) && (!known || known.whole);
+        car.set(channel, { unit, value, whole, at: Date.now() });
+      }
       draw('live');
       break;
     }
