@@ -12,8 +12,8 @@
 #include <string>
 #include <thread>
 
-#include "apps/demo/stage.h"
-#include "apps/demo/status_view.h"
+#include "apps/launch/stage.h"
+#include "apps/launch/status_view.h"
 #include "apps/sim/track.h"
 
 namespace pitbox {

@@ -13,8 +13,8 @@
 
 #include "apps/demo/books.h"
 #include "apps/demo/live_edge.h"
-#include "apps/demo/stage.h"
-#include "apps/demo/status_view.h"
+#include "apps/launch/stage.h"
+#include "apps/launch/status_view.h"
 #include "apps/sim/track.h"
 #include "buffer/clock.h"
 #include "proto/uuid.h"
@@ -30,6 +30,8 @@ constexpr milliseconds kWatchEvery{100};
 constexpr seconds kTellEvery{5};
 constexpr seconds kCompletionPatience{60};
 constexpr seconds kCarsRunFor{86};
+// A paddock uplink of 4 Mbit/s: the backlog of the outage takes it several seconds.
+constexpr std::uint64_t kLinkBytesPerSecond = 500'000;
 
 class Script {
  public:
@@ -153,12 +155,12 @@ Status Script::interfere() {
 }
 
 Status Script::cut_and_restore() {
-  tell("the link is cut for 45 s");
+  tell("the link (4 Mbit/s) is cut for 45 s");
   stage_->link().cut();
   watch_until(seconds(61));
   const auto restored_ns = system_clock().boot_now();
   live_edge_->expect_after(restored_ns);
-  stage_->link().restore();
+  if (Status restored = stage_->link().restore(); !restored.ok()) return restored;
   tell("the link is back");
   watch_until(began_ + seconds(69), [&] { return live_edge_->arrived_ns().has_value(); });
   const auto arrived_ns = live_edge_->arrived_ns();

@@ -24,7 +24,7 @@ namespace pitbox {
 
 struct DemoOptions {
   std::filesystem::path programs;
-  std::filesystem::path folder;     // Of this run; removed by the caller if it went well.
+  std::filesystem::path folder;  // Of this run; removed by the caller if it went well.
   std::uint64_t seed = 7;
 };
 

@@ -1,6 +1,7 @@
 #include "apps/launch/child_process.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -54,6 +55,9 @@ void redirect_output(const std::filesystem::path& file) {
   signal(SIGINT, SIG_IGN);  // Ctrl-C is for the launcher, which stops its children in order.
   signal(SIGTERM, SIG_DFL);
   signal(SIGPIPE, SIG_DFL);
+  // Libraries open sockets without close-on-exec; a listening one that lives on in a child keeps
+  // its port taken.
+  close_range(kFirstSocket, ~0U, CLOSE_RANGE_CLOEXEC);
   if (!options.output.empty()) redirect_output(options.output);
   for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
   if (!options.sockets.empty()) place_sockets(options.sockets);

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <boost/asio.hpp>
+#include <chrono>
 #include <future>
 #include <list>
 #include <thread>
@@ -16,16 +17,24 @@ namespace {
 namespace asio = boost::asio;
 using Tcp = asio::ip::tcp;
 
-// One direction of one connection: reads, then writes all of it, then reads again. While the link
-// is cut it neither reads nor writes; resume() carries on where it stood.
+// What all connections share.
+struct Conditions {
+  bool is_cut = false;                 // Only on the proxy's thread.
+  std::uint64_t bytes_per_second = 0;  // Constant after the start.
+};
+
+// One direction of one connection: reads, writes all of it, waits as long as a slow link would have
+// taken, then reads again. While the link is cut it neither reads nor writes; resume() carries on
+// where it stood.
 class Pump {
  public:
-  Pump(Tcp::socket& from, Tcp::socket& to, const bool& is_cut, std::atomic<std::uint64_t>& bytes)
-      : from_(from), to_(to), is_cut_(is_cut), bytes_(bytes) {}
+  Pump(Tcp::socket& from, Tcp::socket& to, const Conditions& conditions,
+       std::atomic<std::uint64_t>& bytes)
+      : from_(from), to_(to), conditions_(conditions), bytes_(bytes), pause_(from.get_executor()) {}
 
   // `owner` keeps both sockets alive while an operation is pending.
   void resume(const std::shared_ptr<void>& owner) {
-    if (is_busy_ || is_cut_) return;
+    if (is_busy_ || conditions_.is_cut) return;
     if (held_ > 0) {
       write(owner);
     } else {
@@ -58,8 +67,22 @@ class Pump {
                           finish();
                           return;
                         }
-                        resume(owner);
+                        wait(owner, n);
                       });
+  }
+
+  void wait(const std::shared_ptr<void>& owner, std::size_t written) {
+    if (conditions_.bytes_per_second == 0) {
+      resume(owner);
+      return;
+    }
+    is_busy_ = true;
+    pause_.expires_after(
+        std::chrono::nanoseconds(written * 1'000'000'000 / conditions_.bytes_per_second));
+    pause_.async_wait([this, owner](const auto&) {
+      is_busy_ = false;
+      resume(owner);
+    });
   }
 
   void finish() {
@@ -70,20 +93,21 @@ class Pump {
 
   Tcp::socket& from_;
   Tcp::socket& to_;
-  const bool& is_cut_;
+  const Conditions& conditions_;
   std::atomic<std::uint64_t>& bytes_;
-  std::array<char, 64 * 1024> buffer_{};
+  asio::steady_timer pause_;
+  std::array<char, 16 * 1024> buffer_{};
   std::size_t held_ = 0;
   bool is_busy_ = false;
 };
 
 struct Pair : std::enable_shared_from_this<Pair> {
-  Pair(asio::io_context& context, Tcp::socket accepted, const bool& is_cut,
+  Pair(asio::io_context& context, Tcp::socket accepted, const Conditions& conditions,
        std::atomic<std::uint64_t>& up_bytes, std::atomic<std::uint64_t>& down_bytes)
       : near(std::move(accepted)),
         far(context),
-        up(near, far, is_cut, up_bytes),
-        down(far, near, is_cut, down_bytes) {}
+        up(near, far, conditions, up_bytes),
+        down(far, near, conditions, down_bytes) {}
 
   void resume() {
     up.resume(shared_from_this());
@@ -103,7 +127,7 @@ struct LinkProxy::State {
   Tcp::acceptor acceptor{context};
   Tcp::endpoint target;
   std::uint16_t port = 0;
-  bool is_cut = false;  // Only on the proxy's thread.
+  Conditions conditions;
   std::list<std::weak_ptr<Pair>> pairs;
   std::atomic<std::int64_t> first_accept_ns{0};
   std::atomic<std::uint64_t> bytes_up{0};
@@ -132,7 +156,8 @@ struct LinkProxy::State {
   }
 
   void connect(Tcp::socket socket) {
-    auto pair = std::make_shared<Pair>(context, std::move(socket), is_cut, bytes_up, bytes_down);
+    auto pair =
+        std::make_shared<Pair>(context, std::move(socket), conditions, bytes_up, bytes_down);
     pairs.remove_if([](const auto& weak) { return weak.expired(); });
     pairs.push_back(pair);
     pair->far.async_connect(target, [this, pair](const boost::system::error_code& error) {
@@ -158,8 +183,10 @@ struct LinkProxy::State {
   }
 };
 
-Result<std::unique_ptr<LinkProxy>> LinkProxy::start(std::uint16_t target_port) {
+Result<std::unique_ptr<LinkProxy>> LinkProxy::start(std::uint16_t target_port,
+                                                    std::uint64_t bytes_per_second) {
   auto state = std::make_unique<State>();
+  state->conditions.bytes_per_second = bytes_per_second;
   state->target = Tcp::endpoint(asio::ip::address_v4::loopback(), target_port);
   if (Status listening = state->listen(0); !listening.ok()) return listening;
   state->thread = std::thread([raw = state.get()] {
@@ -182,21 +209,23 @@ std::uint16_t LinkProxy::port() const {
 
 void LinkProxy::cut() {
   state_->on_thread([state = state_.get()] {
-    state->is_cut = true;
+    state->conditions.is_cut = true;
     boost::system::error_code ignored;
     state->acceptor.close(ignored);
   });
 }
 
-void LinkProxy::restore() {
-  state_->on_thread([state = state_.get()] {
-    state->is_cut = false;
+Status LinkProxy::restore() {
+  Status listening;
+  state_->on_thread([state = state_.get(), &listening] {
+    state->conditions.is_cut = false;
     state->first_accept_ns = 0;
-    static_cast<void>(state->listen(state->port).ok());
+    listening = state->listen(state->port);
     for (const auto& weak : state->pairs) {
       if (const auto pair = weak.lock()) pair->resume();
     }
   });
+  return listening;
 }
 
 std::optional<std::int64_t> LinkProxy::first_accept_ns() const {

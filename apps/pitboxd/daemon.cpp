@@ -179,7 +179,9 @@ std::string Daemon::Parts::status() const {
 
 Result<std::unique_ptr<Daemon>> Daemon::start(const Config& config) {
   if (Status made = make_directory(config.state_dir, "state_dir"); !made.ok()) return made;
-  if (Status made = make_directory(config.runtime_dir, "runtime_dir"); !made.ok()) return made;
+  if (Status made = make_directory(config.runtime_dir + "/rings", "runtime_dir"); !made.ok()) {
+    return made;
+  }
   auto parts = std::make_unique<Parts>();
   parts->config = config;
   for (const auto& open :
@@ -188,9 +190,6 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const Config& config) {
   }
   parts->start_threads();
   for (const SourceStatus& source : parts->ingest->statuses()) {
-    spdlog::info("source '{}' hears {} {}, receive buffer {} KiB, {} messages recovered",
-                 source.name, to_string(source.kind), source.endpoint,
-                 source.receive_buffer_bytes / 1024, source.recovered);
     if (!source.ring_set_aside.empty()) spdlog::warn("{}", source.ring_set_aside);
   }
   spdlog::info("journals in {}, room {}", config.state_dir,

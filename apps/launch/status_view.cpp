@@ -1,4 +1,4 @@
-#include "apps/demo/status_view.h"
+#include "apps/launch/status_view.h"
 
 #include <nlohmann/json.hpp>
 

@@ -1,4 +1,4 @@
-#include "apps/demo/stage.h"
+#include "apps/launch/stage.h"
 
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -60,7 +60,7 @@ Result<std::unique_ptr<Stage>> Stage::set(const Options& options) {
   std::unique_ptr<Stage> stage(new Stage(options));
   if (Status prepared = stage->prepare(); !prepared.ok()) return prepared;
   if (Status started = stage->start_room(); !started.ok()) return started;
-  auto link = LinkProxy::start(stage->room_port_);
+  auto link = LinkProxy::start(stage->room_port_, options.link_bytes_per_second);
   if (!link.ok()) return link.status();
   stage->link_ = std::move(link).take();
   if (Status written = stage->write_configuration(); !written.ok()) return written;
