@@ -173,7 +173,10 @@ Result<Ledger> read_ledger(const std::filesystem::path& file) {
       return Status(Code::kCorrupt, file.string() + ": a block that no ledger has");
     }
     payload.resize(length);
-    if (!input.read(payload.data(), length)) break;
+    if (!input.read(payload.data(), length)) {
+      ledger.was_cut_off = true;
+      return ledger;
+    }
     if (kind == kTotalsBlock) {
       Result<LedgerTotals> totals = parse_totals(payload);
       if (!totals.ok()) return Status(totals.status()).within(file.string());
