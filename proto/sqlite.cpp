@@ -206,8 +206,11 @@ Status Database::keep_wal_on_close() {
 }
 
 Status Database::exec(const char* sql) {
-  if (sqlite3_exec(raw_, sql, nullptr, nullptr, nullptr) == SQLITE_OK) return {};
-  return error(std::string(sql).substr(0, 40).c_str());
+  const int code = sqlite3_exec(raw_, sql, nullptr, nullptr, nullptr);
+  Status failure = code == SQLITE_OK ? Status() : error(std::string(sql).substr(0, 40).c_str());
+  // PRAGMA wal_autocheckpoint takes the hook away, without a word.
+  sqlite3_wal_hook(raw_, note_wal_pages, wal_pages_.get());
+  return failure;
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {

@@ -1,6 +1,9 @@
 // A thin door to SQLite: connection and statement as owned values, errors as Status. The box's
 // journals and the room's store both stand on it; nothing else includes <sqlite3.h>.
 //
+// Checkpoints are never automatic (SQLite's own are a use of the hook that counts WAL pages here):
+// whoever writes in WAL mode calls checkpoint().
+//
 // Threads: a Database and its Statements belong to one thread at a time (SQLite's own mutexes are
 // off). Statements must not outlive their Database.
 //
