@@ -297,7 +297,9 @@ Status BoxDatabase::put(const BoxChange& change) {
   auto transaction = Transaction::begin(database_);
   if (!transaction.ok()) return transaction.status();
   if (status = put_rows(change); !status.ok()) return std::move(status).within("box.db");
-  return transaction.value().commit().within("box.db");
+  Status committed = transaction.value().commit().within("box.db");
+  if (!committed.ok() || database_.wal_pages() <= kWalPagesMax) return committed;
+  return database_.checkpoint(false).within("box.db");
 }
 
 Status BoxDatabase::put_rows(const BoxChange& change) {

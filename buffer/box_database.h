@@ -80,6 +80,7 @@ struct BoxChange {
 class BoxDatabase {
  public:
   static constexpr std::int64_t kPositionsKept = 256;
+  static constexpr int kWalPagesMax = 256;
 
   // Makes the file if it is not there. kCorrupt if it is damaged or not a box.db.
   static Result<BoxDatabase> open(const std::filesystem::path& file);

@@ -57,7 +57,7 @@ std::uint64_t size_or_zero(const fs::path& file) {
 // Settings of a connection that writes. They are not stored in the file.
 Status set_up(Database& database, const Journal::Options& options) {
   const std::string pragmas =
-      "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; "
+      "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; "
       "PRAGMA journal_size_limit = " +
       std::to_string(options.wal_bytes_target);
   return database.exec(pragmas.c_str());
