@@ -26,6 +26,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -57,6 +58,9 @@ struct SyncReports {
   BoundedQueue<Acknowledged>& acknowledged;
   BoundedQueue<SessionCompleted>& completed;
   BoundedQueue<IncarnationRefused>& refused;
+  // After something was put into a queue: wakes the recorder, which may be asleep. On the link's
+  // thread; must not block. May be empty.
+  std::function<void()> on_report{};
 };
 
 struct SyncCounters {

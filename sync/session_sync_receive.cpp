@@ -199,10 +199,12 @@ void SessionSync::forget_in_flight(std::uint64_t incarnation) {
 }
 
 void SessionSync::report() {
+  bool reported = false;
   for (auto& [incarnation, file] : files_) {
     if (file.refused && !file.refusal_reported) {
       file.refusal_reported =
           reports_.refused.try_push(IncarnationRefused{info_.id, incarnation, file.refusal});
+      reported |= file.refusal_reported;
     }
     if (file.held_unreported) {
       if (!reports_.acknowledged.try_push({info_.id, incarnation, true, file.lanes.held()})) {
@@ -210,15 +212,19 @@ void SessionSync::report() {
       }
       file.held_unreported = false;
       file.unreported.clear();
+      reported = true;
     }
     if (file.unreported.empty()) continue;
     if (reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported})) {
       file.unreported.clear();
+      reported = true;
     }
   }
   if (complete_ && !completion_reported_) {
     completion_reported_ = reports_.completed.try_push(SessionCompleted{info_.id});
+    reported |= completion_reported_;
   }
+  if (reported && reports_.on_report) reports_.on_report();
 }
 
 }  // namespace pitbox

@@ -28,12 +28,12 @@ namespace pitbox {
 class Stage {
  public:
   struct Options {
-    std::filesystem::path programs;  // Folder of pitboxd, pitbox and pitbox-room.
-    std::filesystem::path folder;    // For journals, room store, logs and configuration.
-    std::uint16_t room_port = 0;     // 0: any.
+    std::filesystem::path programs{};  // Folder of pitboxd, pitbox and pitbox-room.
+    std::filesystem::path folder{};    // For journals, room store, logs and configuration.
+    std::uint16_t room_port = 0;       // 0: any.
     std::uint16_t source_port = 0;
     std::string decoder = "native";
-    std::string track;                        // A [track] table as TOML; may be empty.
+    std::string track{};                      // A [track] table as TOML; may be empty.
     std::uint64_t link_bytes_per_second = 0;  // 0: as fast as loopback.
     std::size_t receive_buffer_bytes = std::size_t{64} << 20;
   };

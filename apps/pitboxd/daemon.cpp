@@ -121,7 +121,10 @@ Status Daemon::Parts::open_link() {
       options.value(), {.heads = recorder->heads(),
                         .live_values = config.live_view_hz > 0 ? &recorder->live_view() : nullptr,
                         .source = entries,
-                        .reports = {reports.acknowledged, reports.completed, reports.refused},
+                        .reports = {.acknowledged = reports.acknowledged,
+                                    .completed = reports.completed,
+                                    .refused = reports.refused,
+                                    .on_report = [this] { recorder_runner->wake(); }},
                         .clock = system_clock()});
   if (!created.ok()) return created.status();
   link = std::move(created).take();
