@@ -113,6 +113,7 @@ Status Stage::write_configuration() const {
        << "runtime_dir = \"" << runtime_.string() << "\"\n\n"
        << "[[source]]\nname = \"cars\"\nkind = \"udp\"\nlisten = \"127.0.0.1:" << source_.port()
        << "\"\ndecoder = \"" << options_.decoder << "\"\n\n"
+       << options_.more_sources << "\n"
        << "[room]\nurl = \"ws://127.0.0.1:" << link_->port() << "\"\n\n"
        << "[api]\nurl = \"http://127.0.0.1:" << link_->port() << "\"\n\n"
        << options_.track;
@@ -135,6 +136,11 @@ Status Stage::start_room() {
 }
 
 Status Stage::start_daemon() {
+  if (Status executed = exec_daemon(); !executed.ok()) return executed;
+  return wait_for_daemon();
+}
+
+Status Stage::exec_daemon() {
   auto started =
       ChildProcess::start({.program = options_.programs / "pitboxd",
                            .arguments = {"--config", (options_.folder / "pitbox.toml").string()},
@@ -143,7 +149,7 @@ Status Stage::start_daemon() {
                            .output = log_directory() / "pitboxd.log"});
   if (!started.ok()) return Status(started.status()).within("start the daemon");
   daemon_ = std::move(started).take();
-  return wait_for_daemon();
+  return {};
 }
 
 Status Stage::wait_for_room() {

@@ -34,6 +34,7 @@ class Stage {
     std::uint16_t source_port = 0;
     std::string decoder = "native";
     std::string track{};                      // A [track] table as TOML; may be empty.
+    std::string more_sources{};               // Further [[source]] tables as TOML.
     std::uint64_t link_bytes_per_second = 0;  // 0: as fast as loopback.
     std::size_t receive_buffer_bytes = std::size_t{64} << 20;
   };
@@ -45,7 +46,10 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
 
   Status start_room();
+  // And waits until it answers.
   Status start_daemon();
+  // And does not wait.
+  Status exec_daemon();
   void kill_room() { room_.kill_now(); }
   void kill_daemon() { daemon_.kill_now(); }
   ChildProcess& daemon() { return daemon_; }
@@ -59,6 +63,10 @@ class Stage {
   Result<std::string> ask(const std::string& request) const;
 
   std::filesystem::path state_directory() const { return options_.folder / "state"; }
+  // Of a source, by its name; "cars" is the stage's own.
+  std::filesystem::path ring_file(const std::string& source) const {
+    return runtime_ / "rings" / (source + ".ring");
+  }
   std::filesystem::path log_directory() const { return options_.folder / "log"; }
   std::filesystem::path folder() const { return options_.folder; }
   std::string room_url() const;  // Past the proxy: always reachable.

@@ -68,7 +68,7 @@ UdpHolder::~UdpHolder() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
-Result<std::uint64_t> UdpHolder::kernel_drops() const {
+Result<std::string> UdpHolder::table_column(std::size_t column) const {
   struct stat info {};
   if (fstat(descriptor_, &info) != 0) return failure("fstat");
   std::ifstream table("/proc/net/udp");
@@ -80,9 +80,22 @@ Result<std::uint64_t> UdpHolder::kernel_drops() const {
     for (std::string word; words >> word;) columns.push_back(word);
     // sl local rem st tx:rx tr:when retrnsmt uid timeout inode ref pointer drops
     if (columns.size() < 13 || columns[9] != std::to_string(info.st_ino)) continue;
-    return static_cast<std::uint64_t>(std::stoull(columns[12]));
+    return columns[column];
   }
   return Status(Code::kFatal, "the socket is not in /proc/net/udp");
+}
+
+Result<std::uint64_t> UdpHolder::kernel_drops() const {
+  const auto drops = table_column(12);
+  if (!drops.ok()) return drops.status();
+  return static_cast<std::uint64_t>(std::stoull(drops.value()));
+}
+
+Result<std::uint64_t> UdpHolder::queued_bytes() const {
+  const auto queues = table_column(4);
+  if (!queues.ok()) return queues.status();
+  const auto colon = queues.value().find(':');
+  return static_cast<std::uint64_t>(std::stoull(queues.value().substr(colon + 1), nullptr, 16));
 }
 
 }  // namespace pitbox

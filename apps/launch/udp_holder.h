@@ -29,8 +29,13 @@ class UdpHolder {
   std::size_t buffer_bytes() const { return buffer_bytes_; }
   // Datagrams the kernel dropped for want of room since the socket was made, from /proc/net/udp.
   Result<std::uint64_t> kernel_drops() const;
+  // Bytes that wait in its buffer now, as the kernel counts them, from /proc/net/udp.
+  Result<std::uint64_t> queued_bytes() const;
 
  private:
+  // One column of the socket's line in /proc/net/udp.
+  Result<std::string> table_column(std::size_t column) const;
+
   int descriptor_ = -1;
   std::uint16_t port_ = 0;
   std::size_t buffer_bytes_ = 0;
