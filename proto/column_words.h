@@ -34,7 +34,7 @@ void widen(std::span<const std::byte> column, std::span<Word> words) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     Value value;
     std::memcpy(&value, column.data() + i * sizeof value, sizeof value);
-    words[i] = static_cast<Word>(value);
+    words[i] = static_cast<Word>(std::int32_t{value});
   }
 }
 

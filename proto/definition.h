@@ -25,7 +25,7 @@ namespace pitbox {
 
 inline constexpr std::size_t kMaxChannels = 4096;
 inline constexpr std::size_t kMaxNameBytes = 128;
-inline constexpr std::size_t kMaxRowBytes = 16 * 1024;
+inline constexpr std::size_t kMaxRowBytes = std::size_t{16} * 1024;
 
 // Numbered as in definition.proto.
 enum class StorageType : std::uint8_t {

@@ -155,7 +155,10 @@ TEST(HostileBatch, IsHeldToOneFrameWithADeclaredSizeWithinTheLimit) {
   EXPECT_FALSE(with_frame(frame + frame));
   EXPECT_FALSE(with_frame(frame + "x"));
   EXPECT_FALSE(with_frame(zstd_compress(std::string(1U << 30, '\0'))));
-  EXPECT_FALSE(with_frame(std::string("\x50\x2A\x4D\x18\x00\x00\x00\x00", 8)));  // Skippable.
+  const std::string skippable("\x50\x2A\x4D\x18\x00\x00\x00\x00", 8);
+  EXPECT_FALSE(with_frame(skippable));
+  EXPECT_FALSE(with_frame(skippable + frame));
+  EXPECT_FALSE(with_frame(frame + skippable));
   // A frame of unknown content size, made by hand: one raw block.
   std::string streamed("\x28\xB5\x2F\xFD\x00\x58", 6);
   streamed.push_back(static_cast<char>(plain.size() << 3 | 1));
@@ -185,7 +188,7 @@ TEST(HostileBatch, MayHaveAsManyRowsAsTheLimitAndNotOneMore) {
 
 TEST(HostileBatch, MayBeAsLargeAsTheLimitDecodedAndNotOneRowMore) {
   // 64 MiB = rows * (1016 + 8) + 128 columns of 64 bytes counted.
-  constexpr std::size_t kRows = (kMaxBatchRawBytes - 128 * 64) / 1024;
+  constexpr std::size_t kRows = (kMaxBatchRawBytes - 128 * std::size_t{64}) / 1024;
   const GroupRows most = zeros_of(StorageType::kF64, 127, kRows);
   const auto encoded = encode_batch("1", {&most, 1});
   ASSERT_TRUE(decode_batch("1", encoded.blob, knows({most})).ok());

@@ -59,6 +59,7 @@ inline Bytes column_of_numbers(StorageType type, const std::vector<double>& numb
     return column_of(std::vector<float>(numbers.begin(), numbers.end()));
   }
   std::vector<std::uint64_t> patterns;
+  patterns.reserve(numbers.size());
   for (const double number : numbers) {
     patterns.push_back(static_cast<std::uint64_t>(static_cast<std::int64_t>(number)));
   }

@@ -116,6 +116,7 @@ TEST(Batch, FindsTheGridOfDecimalsAndConverters) {
 
 TEST(Batch, CountsAFewBreaksOfAGridAsExceptions) {
   std::vector<float> values;
+  values.reserve(1000);
   for (int i = 0; i < 1000; ++i) values.push_back(static_cast<float>(i % 50) / 10.0F);
   const auto clean = round_trip({group_of(define("g", {StorageType::kF32}), {column_of(values)})});
   for (const std::size_t at : {5U, 6U, 500U, 999U}) values[at] = -0.0F;
@@ -127,18 +128,20 @@ TEST(Batch, CostsAlmostNothingForWhatDoesNotChange) {
   std::vector<StorageType> types(20, StorageType::kF64);
   const Bytes column = column_of(std::vector<double>(1000, 0.1));
   auto group = group_of(define("g", types, TimeBase::kCar), std::vector<Bytes>(20, column));
-  for (std::size_t i = 0; i < 1000; ++i) group.receive_ns[i] = 1'000'000 * static_cast<int>(i);
+  for (std::size_t i = 0; i < 1000; ++i)
+    group.receive_ns[i] = 1'000'000 * static_cast<std::int64_t>(i);
   EXPECT_LT(round_trip({group}).blob.size(), 120U);
 }
 
 TEST(Batch, NeverGrowsMuchBeyondTheRawBytes) {
   std::vector<StorageType> types(kAllTypes.begin(), kAllTypes.end());
   std::vector<Bytes> columns;
+  columns.reserve(types.size());
   for (const StorageType type : types) {
     columns.push_back(column_of(type, testing::hard_patterns(500)[3].patterns));
   }
   const auto group = group_of(define("g", types), columns);
-  EXPECT_LT(round_trip({group}).blob.size(), group.rows.size() + 500 * 8 + 100);
+  EXPECT_LT(round_trip({group}).blob.size(), group.rows.size() + std::size_t{500} * 8 + 100);
 }
 
 std::vector<GroupRows> three_groups() {
