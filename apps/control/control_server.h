@@ -24,7 +24,7 @@ namespace pitbox {
 class ControlServer {
  public:
   static constexpr std::size_t kMaxClients = 16;
-  static constexpr std::size_t kMaxRequestBytes = 64 * 1024;
+  static constexpr std::size_t kMaxRequestBytes = std::size_t{64} << 10;
   static constexpr int kIdleSeconds = 60;
 
   // Takes one request line without its newline; gives the answer without one.

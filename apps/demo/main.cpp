@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 
@@ -46,9 +47,7 @@ int demo(const fs::path& programs, const fs::path& json_file, std::uint64_t seed
   return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_program(int argc, char** argv) {
   CLI::App app{"Room, daemon and cars on this machine: to look at, or to be proven right."};
   bool is_demo = false;
   fs::path json_file;
@@ -74,4 +73,15 @@ int main(int argc, char** argv) {
   live.folder = fs::absolute(live.folder);
   const pitbox::Status ran = pitbox::run_live(live);
   return ran.ok() ? 0 : complain(ran);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_program(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "pitbox-demo: %s\n", error.what());
+    return 2;
+  }
 }

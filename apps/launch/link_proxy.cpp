@@ -96,7 +96,7 @@ class Pump {
   const Conditions& conditions_;
   std::atomic<std::uint64_t>& bytes_;
   asio::steady_timer pause_;
-  std::array<char, 16 * 1024> buffer_{};
+  std::array<char, std::size_t{16} << 10> buffer_{};
   std::size_t held_ = 0;
   bool is_busy_ = false;
 };

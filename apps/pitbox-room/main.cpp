@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <string>
 
 #include "room/room_server.h"
@@ -30,9 +31,7 @@ void stop_on_signals(pitbox::RoomServer& server) {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_program(int argc, char** argv) {
   pitbox::RoomServer::Options options;
   std::string log_level = "info";
   CLI::App app("Session rooms: store what boxes send, show it to engineers.", "pitbox-room");
@@ -68,4 +67,15 @@ int main(int argc, char** argv) {
   std::fflush(stdout);
   server.value()->run();
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_program(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "pitbox-room: %s\n", error.what());
+    return 1;
+  }
 }

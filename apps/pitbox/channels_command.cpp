@@ -30,7 +30,7 @@ Status collect(const std::filesystem::path& path, CarGroups& cars) {
   ProgressLine progress("read " + path.filename().string());
   const auto last = reader.last_sequence();
   if (!last.ok()) return last.status();
-  const Status status = reader.scan(1, [&](const StoredEntry& entry) {
+  Status status = reader.scan(1, [&](const StoredEntry& entry) {
     for (const std::uint64_t prefix : entry.definitions) seen.emplace(entry.car, prefix);
     progress.show_part(entry.last, last.value());
     return true;

@@ -38,8 +38,9 @@ struct Played {
 Result<std::string> read_file(const std::filesystem::path& file) {
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(file, error);
-  if (error)
+  if (error) {
     return Status(Code::kRejected, "cannot read " + file.string() + ": " + error.message());
+  }
   if (size > kMaxRecordingBytes) {
     return Status(Code::kRejected, file.string() + " is larger than 2 GiB; split it");
   }

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <string>
 
@@ -55,9 +56,7 @@ int run(const pitbox::Config& config) {
   return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_program(int argc, char** argv) {
   CLI::App app{"Hears car telemetry, journals every sample, and streams it to the session's room."};
   std::filesystem::path file = "/etc/pitbox/pitbox.toml";
   bool check = false;
@@ -85,4 +84,15 @@ int main(int argc, char** argv) {
     return 0;
   }
   return run(config.value());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_program(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "pitboxd: %s\n", error.what());
+    return 1;
+  }
 }
