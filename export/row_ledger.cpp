@@ -63,9 +63,14 @@ RowComparison compare_rows(Rows& expected, Rows& actual) {
   return result;
 }
 
-Result<Rows> session_row_identities(const SessionFiles& session) {
+Result<Rows> session_row_identities(const SessionFiles& session, const std::set<std::string>& cars,
+                                    std::uint64_t* others) {
   Rows rows;
-  const Status status = read_session_batches(session, {}, [&rows](const SessionBatch& batch) {
+  const Status status = read_session_batches(session, {}, [&](const SessionBatch& batch) {
+    if (!cars.empty() && !cars.contains(batch.car)) {
+      if (others != nullptr) *others += batch.decoded.rows;
+      return Status();
+    }
     for (const GroupColumns& group : batch.decoded.groups) {
       identify_rows(batch.car, group, rows);
     }

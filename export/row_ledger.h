@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "buffer/session_store.h"
@@ -28,8 +30,11 @@ struct RowComparison {
 RowComparison compare_rows(std::vector<RowIdentity>& expected, std::vector<RowIdentity>& actual);
 
 // Identities of every row in the session's journal files, copies of re-sent batches left out
-// (session_rows.h). Fails if a file cannot be read, or on the first entry that is damaged: a ledger
+// (session_rows.h); only of `cars`, if it names any, and then the others are counted in `others`.
+// Fails if a file cannot be read, or on the first entry that is damaged: a ledger
 // that skipped one would call it missing without saying why.
-Result<std::vector<RowIdentity>> session_row_identities(const SessionFiles& session);
+Result<std::vector<RowIdentity>> session_row_identities(const SessionFiles& session,
+                                                        const std::set<std::string>& cars = {},
+                                                        std::uint64_t* others = nullptr);
 
 }  // namespace pitbox

@@ -75,7 +75,7 @@ Status SessionScan::open(const SessionFiles& session) {
 Status SessionScan::run() {
   for (File& file : files_) {
     Status status = read_file(file);
-    if (!status.ok()) return std::move(status).within("read " + file.reader->file().string());
+    if (!status.ok()) return status;
   }
   return {};
 }
@@ -96,7 +96,7 @@ Status SessionScan::read_file(File& file) {
         if (stopped.ok()) stopped = damaged(file, sequence, reason);
       });
   if (!stopped.ok()) return stopped;
-  if (!status.ok()) return status;
+  if (!status.ok()) return std::move(status).within("read " + file.reader->file().string());
   report(last);
   before_ += last;
   return {};
@@ -159,7 +159,8 @@ bool SessionScan::is_copy(const File& file, const ContentHash& hash) {
 
 Status SessionScan::damaged(const File& file, std::uint64_t sequence, const Status& reason) {
   if (!options_.damaged) {
-    return Status(reason).within("sequence " + std::to_string(sequence));
+    return Status(reason).within("read " + file.reader->file().string() + ": sequence " +
+                                 std::to_string(sequence));
   }
   options_.damaged(file.reader->file(), sequence, reason);
   return {};

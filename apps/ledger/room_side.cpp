@@ -11,7 +11,8 @@ std::string name_of(const RoomEntry& entry) {
          std::to_string(entry.last);
 }
 
-void take_batch(const RoomEntry& entry, bool with_rows, EntryIdentity& identity, RoomSide& side) {
+void take_batch(const RoomEntry& entry, const RoomSideOptions& options, EntryIdentity& identity,
+                RoomSide& side) {
   const DefinitionLookup lookup = [&entry](std::uint64_t prefix) -> DefinitionPtr {
     for (const DefinitionPtr& definition : entry.definitions) {
       if (definition && definition->prefix() == prefix) return definition;
@@ -27,7 +28,7 @@ void take_batch(const RoomEntry& entry, bool with_rows, EntryIdentity& identity,
   identity.hash = batch.value().hash;
   side.records += batch.value().rows;
   side.samples += batch.value().samples;
-  if (!with_rows) return;
+  if (!options.with_rows || (!options.cars.empty() && !options.cars.contains(entry.car))) return;
   for (const GroupColumns& group : batch.value().groups) {
     identify_rows(entry.car, group, side.rows);
   }
@@ -35,10 +36,9 @@ void take_batch(const RoomEntry& entry, bool with_rows, EntryIdentity& identity,
 
 }  // namespace
 
-Result<RoomSide> read_room_side(const RoomReaderOptions& options, bool with_rows,
-                                const std::function<void(std::uint64_t entries)>& progress) {
+Result<RoomSide> read_room_side(const RoomReaderOptions& reading, const RoomSideOptions& options) {
   RoomSide side;
-  Status status = read_room(options, [&](const RoomEntry& entry) {
+  Status status = read_room(reading, [&](const RoomEntry& entry) {
     EntryIdentity identity;
     identity.incarnation = entry.incarnation;
     identity.first = entry.first;
@@ -47,13 +47,13 @@ Result<RoomSide> read_room_side(const RoomReaderOptions& options, bool with_rows
       ++side.events;
       identity.hash = hash_event(entry.bytes);
     } else {
-      take_batch(entry, with_rows, identity, side);
+      take_batch(entry, options, identity, side);
     }
     side.entries.push_back(identity);
-    if (progress) progress(side.entries.size());
+    if (options.progress) options.progress(side.entries.size());
     return Status();
   });
-  if (!status.ok()) return std::move(status).within("read the room at " + options.url);
+  if (!status.ok()) return std::move(status).within("read the room at " + reading.url);
   return side;
 }
 

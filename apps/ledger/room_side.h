@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,13 @@ struct RoomSide {
   std::vector<std::string> damaged;
 };
 
-// `progress` is called with the entries read so far; it may be empty.
-Result<RoomSide> read_room_side(const RoomReaderOptions& options, bool with_rows,
-                                const std::function<void(std::uint64_t entries)>& progress);
+struct RoomSideOptions {
+  bool with_rows = false;
+  std::set<std::string> cars;  // Rows of these only; empty: of all.
+  // Called with the entries read so far; may be empty.
+  std::function<void(std::uint64_t entries)> progress;
+};
+
+Result<RoomSide> read_room_side(const RoomReaderOptions& reading, const RoomSideOptions& options);
 
 }  // namespace pitbox

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
 #include "apps/ledger/room_side.h"
@@ -22,20 +23,27 @@ struct Options {
   bool json = false;
 };
 
-Result<std::vector<RowIdentity>> read_sent(const std::vector<std::filesystem::path>& files) {
+struct Sent {
   std::vector<RowIdentity> rows;
+  std::set<std::string> cars;
+};
+
+Result<Sent> read_sent(const std::vector<std::filesystem::path>& files) {
+  Sent sent;
   for (const std::filesystem::path& file : files) {
     auto ledger = read_ledger(file);
     if (!ledger.ok()) return ledger.status();
     if (ledger.value().was_cut_off) {
       std::fprintf(stderr,
-                   "pitbox: %s ends early: its sender did not stop by itself, and may have "
-                   "sent more than it wrote down\n",
+                   "pitbox: %s ends early: its sender did not stop by itself, and may have sent "
+                   "more than it wrote down\n",
                    file.c_str());
     }
-    rows.insert(rows.end(), ledger.value().rows.begin(), ledger.value().rows.end());
+    const std::vector<RowIdentity>& rows = ledger.value().rows;
+    sent.rows.insert(sent.rows.end(), rows.begin(), rows.end());
+    for (const auto& [car, groups] : ledger.value().totals.cars) sent.cars.insert(car);
   }
-  return rows;
+  return sent;
 }
 
 void print_place(const char* name, const RowComparison& place) {
@@ -47,6 +55,7 @@ void print_place(const char* name, const RowComparison& place) {
 }
 
 struct Report {
+  std::uint64_t others = 0;  // Rows of cars that no ledger names, in the journal.
   RowComparison journal;
   RowComparison room;
   bool has_room = false;
@@ -58,6 +67,10 @@ void print_report(const Report& report, bool as_json) {
                 static_cast<unsigned long long>(report.journal.expected));
     print_place("journal", report.journal);
     if (report.has_room) print_place("room", report.room);
+    if (report.others > 0) {
+      std::printf("%-8s %14llu rows of cars that no ledger names: not compared\n", "others",
+                  static_cast<unsigned long long>(report.others));
+    }
     return;
   }
   nlohmann::ordered_json json{{"expected", report.journal.expected},
@@ -66,23 +79,26 @@ void print_report(const Report& report, bool as_json) {
   json["missing"] = report.journal.missing + report.room.missing;
   json["duplicated"] = report.journal.duplicated + report.room.duplicated;
   json["different"] = report.journal.different + report.room.different;
+  json["others"] = report.others;
   std::printf("%s\n", json.dump(2).c_str());
 }
 
 Status compare(const Options& options, const SessionFiles& session, Report& report) {
   auto sent = read_sent(options.sent);
   if (!sent.ok()) return sent.status();
-  auto journaled = session_row_identities(session);
+  auto journaled = session_row_identities(session, sent.value().cars, &report.others);
   if (!journaled.ok()) return journaled.status();
-  report.journal = compare_rows(sent.value(), journaled.value());
+  report.journal = compare_rows(sent.value().rows, journaled.value());
   if (options.room.url.empty()) return {};
   ProgressLine progress("read the room");
   auto room = read_room_side(
-      options.room.reader_options(session.info.id), true,
-      [&](std::uint64_t entries) { progress.show(std::to_string(entries) + " entries"); });
+      options.room.reader_options(session.info.id),
+      {.with_rows = true, .cars = sent.value().cars, .progress = [&](std::uint64_t entries) {
+         progress.show(std::to_string(entries) + " entries");
+       }});
   if (!room.ok()) return room.status();
   report.has_room = true;
-  report.room = compare_rows(sent.value(), room.value().rows);
+  report.room = compare_rows(sent.value().rows, room.value().rows);
   return {};
 }
 
@@ -111,7 +127,8 @@ void add_ledger_command(CLI::App& app, CommandContext& context) {
       "ledger", "Compare what the simulator says it sent with what was kept, row by row");
   command->footer(
       "Rows of all --sent files together are expected exactly once each, in the journal and, with\n"
-      "--room, in the room; missing, duplicated and different are summed over both.");
+      "--room, in the room; missing, duplicated and different are summed over both.\n"
+      "Rows of cars that no --sent file names are another sender's, and are only counted.");
   command->add_option("--sent", options->sent, "Ledger files of `pitbox sim`")->required();
   command->add_option("--session", options->session, "Session to compare with")
       ->capture_default_str();

@@ -16,7 +16,8 @@ struct RoomArguments {
   std::string ca_file;
 
   CLI::Option* add_to(CLI::App* command) {
-    command->add_option("--api-key", api_key, "API key for the room")->envname("PITBOX_API_KEY");
+    command->add_option("--api-key", api_key, "API key for the room")
+        ->envname("PITBOX_ROOM_API_KEY");
     command->add_option("--ca-file", ca_file,
                         "Certificates to trust (PEM) instead of the system's");
     return command->add_option("--room", url, "The room server: ws://HOST:PORT or wss://HOST:PORT");

@@ -137,9 +137,10 @@ void run(const Options& options, CommandContext& context) {
   }
   ProgressLine progress("read the room");
   const RoomReaderOptions reading = options.room.reader_options(session.value().info.id);
-  const auto room = read_room_side(reading, false, [&](std::uint64_t entries) {
-    progress.show(std::to_string(entries) + " entries");
-  });
+  const auto room = read_room_side(
+      reading, {.with_rows = false, .cars = {}, .progress = [&](std::uint64_t entries) {
+                  progress.show(std::to_string(entries) + " entries");
+                }});
   if (!room.ok()) {
     context.exit_code = fail(room.status());
     return;
