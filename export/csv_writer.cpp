@@ -111,7 +111,7 @@ Result<CsvExportResult> export_csv(const SessionFiles& session, const CsvExportO
   std::error_code error;
   std::filesystem::create_directories(options.directory, error);
   if (error) {
-    return Status(Code::kRejected,
+    return Status(Code::kFatal,
                   "cannot make the folder " + options.directory.string() + ": " + error.message());
   }
   CsvExport writer(options);

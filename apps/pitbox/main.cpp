@@ -43,6 +43,13 @@ int main(int argc, char** argv) {
   pitbox::add_ledger_command(app, context);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty()) {
+      std::fprintf(stderr, "pitbox: there is no command '%s'; `pitbox --help` lists them\n",
+                   argv[1]);
+      return pitbox::kExitFailed;
+    }
+    return app.exit(error) == 0 ? pitbox::kExitDone : pitbox::kExitFailed;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? pitbox::kExitDone : pitbox::kExitFailed;
   } catch (const std::exception& error) {
