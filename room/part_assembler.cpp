@@ -15,8 +15,7 @@ Result<std::optional<AssembledEntry>> PartAssembler::add(const words::Part& part
   std::optional<Open>& open = lanes_[part.lane() == words::LIVE ? 0 : 1];
   if (part.offset() == 0) {
     if (open.has_value()) ++abandoned_;
-    open.emplace();
-    open->total = part.total();
+    open.emplace(part.total());
     AssembledEntry& entry = open->entry;
     entry.incarnation = part.incarnation();
     entry.range = {part.first(), part.last()};

@@ -37,8 +37,9 @@ class PartAssembler {
 
  private:
   struct Open {
+    explicit Open(std::uint64_t its_total) : total(its_total) {}
     AssembledEntry entry;
-    std::uint64_t total = 0;
+    std::uint64_t total;
   };
   std::array<std::optional<Open>, 2> lanes_;
   std::uint64_t abandoned_ = 0;

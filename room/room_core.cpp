@@ -71,9 +71,7 @@ void RoomCore::hello(ConnectionId id, const words::Hello& hello, Clock::time_poi
   if (!named.ok()) return fail(named);
   note_waiting(now);
   if (has_failed_) return;
-  box_.emplace();
-  box_->connection = id;
-  box_->id = box.value();
+  box_.emplace(id, box.value());
   welcome(id, &box_->id);
   tell_pages(now);
   spdlog::info("room {}: box {} ({}) is connected", store_->session().text(), box.value().text(),

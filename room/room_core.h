@@ -92,7 +92,8 @@ class RoomCore {
 
  private:
   struct Box {
-    ConnectionId connection = 0;
+    Box(ConnectionId its_connection, const Uuid& its_id) : connection(its_connection), id(its_id) {}
+    ConnectionId connection;
     Uuid id;
     PartAssembler assembler;
     bool awaits_complete = false;  // Said SessionFinished and was not yet answered.

@@ -30,7 +30,6 @@ using nlohmann::json;
 
 constexpr char kKey[] = "rk_0123456789abcdef0123";
 constexpr char kOtherKey[] = "race_fedcba9876543210";
-constexpr std::uint64_t kIncarnation = 0x9F00'0000'0000'0001;
 
 class RoomServerTest : public ::testing::Test {
  protected:
