@@ -32,8 +32,9 @@ void take_control(int level, int type, std::span<const std::byte> data, Received
     if (!stamp || stamp->tv_sec < 0 || stamp->tv_sec > kSecondsMax) return;
     slot.stamp_ns = std::int64_t{stamp->tv_sec} * 1'000'000'000 + (stamp->tv_nsec % 1'000'000'000);
   }
-  if (level == SOL_SOCKET && type == SO_RXQ_OVFL)
+  if (level == SOL_SOCKET && type == SO_RXQ_OVFL) {
     slot.kernel_drops = payload_of<std::uint32_t>(data).value_or(0);
+  }
   if (level == IPPROTO_UDP && type == UDP_GRO) {
     const int bytes = payload_of<int>(data).value_or(0);
     slot.segment_bytes = bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
@@ -89,13 +90,15 @@ Status ReceiveArea::check(AreaPosition next, std::uint64_t free_bytes) const {
       ended = true;
       continue;
     }
-    if (slot_length(i) > geometry_.slot_bytes)
+    if (slot_length(i) > geometry_.slot_bytes) {
       return {Code::kCorrupt, "a slot is fuller than it is long"};
+    }
     if (ended) return {Code::kCorrupt, "filled slots are not in a row"};
     const ReceivedSlot received = slot(i);
     const std::size_t first = i == next.slot ? next.segment : 0;
-    for (std::size_t k = first; k < received.segments(); ++k)
+    for (std::size_t k = first; k < received.segments(); ++k) {
       needed += message_size(received.segment(k).size());
+    }
   }
   if (needed > free_bytes) return {Code::kCorrupt, "no room for what was received"};
   return {};

@@ -110,12 +110,14 @@ Result<std::unique_ptr<MessageRing::Mapping>> MessageRing::Mapping::attach(
     RingMapping& file, const RingFileHeader& stored, const RingGeometry& wanted) {
   auto geometry = checked_geometry(stored, system_clock().boot_id());
   if (!geometry.ok()) return geometry.status();
-  if (geometry.value().is_stream != wanted.is_stream)
+  if (geometry.value().is_stream != wanted.is_stream) {
     return Status(Code::kCorrupt, "of a source of another kind");
+  }
   const auto bytes = file.file_bytes();
   if (!bytes.ok()) return bytes.status();
-  if (bytes.value() != geometry.value().file_bytes())
+  if (bytes.value() != geometry.value().file_bytes()) {
     return Status(Code::kCorrupt, "the file's size is not the header's");
+  }
   if (Status status = file.map(geometry.value()); !status.ok()) return status;
 
   const RingMessages messages(file.ring(), geometry.value().ring_bytes);
@@ -206,8 +208,9 @@ void MessageRing::Mapping::publish_slot(std::size_t index, std::size_t first_seg
 MessageRing::Received MessageRing::Mapping::publish_area(AreaPosition next) {
   const ReceiveTime time;
   Received received;
-  for (; next.slot < area.slot_count() && area.is_filled(next.slot); next = {next.slot + 1, 0})
+  for (; next.slot < area.slot_count() && area.is_filled(next.slot); next = {next.slot + 1, 0}) {
     publish_slot(next.slot, next.segment, time, received);
+  }
   received.kernel_drops = kernel_drops;
   return received;
 }
@@ -282,8 +285,9 @@ const std::string& MessageRing::set_aside_reason() const {
 Result<MessageRing::Received> MessageRing::receive(int socket, std::uint64_t connection) {
   Mapping& ring = *mapping_;
   if (!ring.settle_start() ||
-      !ring.has_room(ring.geometry.full_area_bytes() + kControlReserveBytes))
+      !ring.has_room(ring.geometry.full_area_bytes() + kControlReserveBytes)) {
     return Status(Code::kFull, "ring");
+  }
 
   const BootNs asked_ns = system_clock().boot_now();
   const int count = ring.area.receive(socket, connection);
@@ -303,8 +307,9 @@ Result<MessageRing::Received> MessageRing::receive(int socket, std::uint64_t con
     ring.floor_ns = std::max(ring.floor_ns, asked_ns);
     return nothing;
   }
-  if (count == -EBADF || count == -ENOTSOCK || count == -EFAULT || count == -EINVAL)
+  if (count == -EBADF || count == -ENOTSOCK || count == -EFAULT || count == -EINVAL) {
     return Status(Code::kFatal, "recvmmsg: " + std::generic_category().message(-count));
+  }
   if (ring.geometry.is_stream) {
     nothing.closed = true;
     return nothing;
@@ -329,10 +334,12 @@ Status MessageRing::publish(std::uint64_t connection, std::int64_t receive_ns,
                             std::span<const std::byte> bytes) {
   Mapping& ring = *mapping_;
   const std::uint64_t size = message_size(bytes.size());
-  if (size > ring.messages.size_max())
+  if (size > ring.messages.size_max()) {
     return {Code::kRejected, "a message is longer than a quarter of the ring"};
-  if (!ring.settle_start() || !ring.has_room(size + kControlReserveBytes))
+  }
+  if (!ring.settle_start() || !ring.has_room(size + kControlReserveBytes)) {
     return {Code::kFull, "ring"};
+  }
   RingMessageHeader message;
   message.connection = connection;
   message.receive_ns = receive_ns;

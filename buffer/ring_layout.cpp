@@ -34,16 +34,22 @@ std::uint64_t check_of(const RingFileHeader& header) {
 }  // namespace
 
 Status RingGeometry::check() const {
-  if (!std::has_single_bit(ring_bytes) || ring_bytes < kRingBytesMin || ring_bytes > kRingBytesMax)
+  if (!std::has_single_bit(ring_bytes) || ring_bytes < kRingBytesMin ||
+      ring_bytes > kRingBytesMax) {
     return {Code::kRejected, "ring_bytes must be a power of two from 1 MiB to 1 GiB"};
-  if (slot_count < 1 || slot_count > kSlotCountMax)
+  }
+  if (slot_count < 1 || slot_count > kSlotCountMax) {
     return {Code::kRejected, "slot_count must be 1 to 1024"};
-  if (slot_bytes < kSlotBytesMin || slot_bytes > kSlotBytesMax)
+  }
+  if (slot_bytes < kSlotBytesMin || slot_bytes > kSlotBytesMax) {
     return {Code::kRejected, "slot_bytes must be 64 to 65536"};
-  if (is_stream && (slot_count != 1 || slot_bytes != kStreamSlotBytes))
+  }
+  if (is_stream && (slot_count != 1 || slot_bytes != kStreamSlotBytes)) {
     return {Code::kRejected, "a stream has one slot of 65536 bytes"};
-  if (full_area_bytes() > ring_bytes / 2)
+  }
+  if (full_area_bytes() > ring_bytes / 2) {
     return {Code::kRejected, "slot_count * slot_bytes must fit half of ring_bytes"};
+  }
   return {};
 }
 
@@ -68,18 +74,21 @@ RingFileHeader new_header(const RingGeometry& geometry, std::uint64_t id,
 
 Result<RingGeometry> checked_geometry(const RingFileHeader& header, std::string_view boot_id) {
   if (header.magic != kRingMagic) return Status(Code::kCorrupt, "not a ring file");
-  if (header.layout_version != kRingLayoutVersion || header.mmsghdr_bytes != sizeof(mmsghdr))
+  if (header.layout_version != kRingLayoutVersion || header.mmsghdr_bytes != sizeof(mmsghdr)) {
     return Status(Code::kCorrupt, "another layout version");
+  }
   if (header.check != check_of(header)) return Status(Code::kCorrupt, "header check differs");
   if (header.ring_id == 0) return Status(Code::kCorrupt, "no ring id");
   if (header.is_stream > 1) return Status(Code::kCorrupt, "header fields");
   const std::size_t length = strnlen(header.boot_id.data(), header.boot_id.size());
-  if (std::string_view(header.boot_id.data(), length) != boot_id)
+  if (std::string_view(header.boot_id.data(), length) != boot_id) {
     return Status(Code::kCorrupt, "of another boot");
+  }
   const RingGeometry geometry{header.ring_bytes, header.slot_count, header.slot_bytes,
                               header.is_stream == 1};
-  if (Status status = geometry.check(); !status.ok())
+  if (Status status = geometry.check(); !status.ok()) {
     return Status(Code::kCorrupt, status.message());
+  }
   return geometry;
 }
 

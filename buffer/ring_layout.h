@@ -19,15 +19,16 @@ namespace pitbox {
 
 inline constexpr std::uint64_t kRingMagic = 0x474E'4952'5842'4950;  // "PIBXRING"
 inline constexpr std::uint32_t kRingLayoutVersion = 1;
-inline constexpr std::size_t kRingPageBytes = 4096;       // Header page; start of the area.
-inline constexpr std::size_t kRingAlignment = 64 * 1024;  // A multiple of every page size in use.
+inline constexpr std::size_t kRingPageBytes = 4096;  // Header page; start of the area.
+inline constexpr std::size_t kRingAlignment =
+    std::size_t{64} * 1024;                               // A multiple of every page size in use.
 inline constexpr std::uint32_t kEmptySlot = 0xFFFF'FFFF;  // msg_len of a slot not filled.
 inline constexpr std::uint16_t kNoSlot = 0xFFFF;
 inline constexpr std::size_t kControlBytes = 128;  // Stamp 32, drops 24, segment size 24.
 inline constexpr std::uint32_t kStreamSlotBytes = 64 * 1024;
 inline constexpr std::size_t kSegmentsMax = 128;  // UDP_MAX_SEGMENTS of the kernel.
 // 128 control messages: the ends of 64 connections, a start, and as many again.
-inline constexpr std::uint64_t kControlReserveBytes = 128 * 64;
+inline constexpr std::uint64_t kControlReserveBytes = std::uint64_t{128} * 64;
 
 struct RingFileHeader {
   // Constant after creation.

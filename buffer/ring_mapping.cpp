@@ -54,12 +54,15 @@ bool names(const fs::path& file, int descriptor) {
 
 Status check_owner(const fs::path& file, int descriptor) {
   struct stat found {};
-  if (fstat(descriptor, &found) != 0)
+  if (fstat(descriptor, &found) != 0) {
     return errno_status(Code::kRejected, "stat " + file.string(), errno);
-  if (!S_ISREG(found.st_mode) || found.st_uid != geteuid())
+  }
+  if (!S_ISREG(found.st_mode) || found.st_uid != geteuid()) {
     return {Code::kRejected, file.string() + ": not a regular file of this user"};
-  if (fchmod(descriptor, 0600) != 0)
+  }
+  if (fchmod(descriptor, 0600) != 0) {
     return errno_status(Code::kRejected, "chmod " + file.string(), errno);
+  }
   return {};
 }
 
@@ -74,8 +77,9 @@ void remove_oldest_stale(const fs::path& file) {
   }
   if (stale.size() <= kStaleFilesMax) return;
   std::sort(stale.begin(), stale.end());
-  for (std::size_t i = 0; i + kStaleFilesMax < stale.size(); ++i)
+  for (std::size_t i = 0; i + kStaleFilesMax < stale.size(); ++i) {
     fs::remove(stale[i].second, error);
+  }
 }
 
 }  // namespace
@@ -87,8 +91,9 @@ Result<RingMapping> RingMapping::open(const fs::path& file) {
     RingMapping mapping(file, descriptor);
     if (Status status = check_owner(file, descriptor); !status.ok()) return status;
     if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EWOULDBLOCK)
+      if (errno == EWOULDBLOCK) {
         return Status(Code::kTryAgain, file.string() + ": another process has this ring");
+      }
       return errno_status(code_for(errno), "lock " + file.string(), errno);
     }
     if (names(file, descriptor)) return mapping;
@@ -110,8 +115,9 @@ RingMapping::~RingMapping() {
 
 Result<std::uint64_t> RingMapping::file_bytes() const {
   struct stat found {};
-  if (fstat(descriptor_, &found) != 0)
+  if (fstat(descriptor_, &found) != 0) {
     return errno_status(Code::kRejected, "stat " + file_.string(), errno);
+  }
   return static_cast<std::uint64_t>(found.st_size);
 }
 
@@ -122,8 +128,9 @@ Result<std::optional<RingFileHeader>> RingMapping::stored_header() const {
   const bool is_blank =
       std::all_of(page.begin(), page.end(), [](std::byte byte) { return byte == std::byte{0}; });
   if (is_blank) return std::optional<RingFileHeader>();
-  if (static_cast<std::size_t>(length) < page.size())
+  if (static_cast<std::size_t>(length) < page.size()) {
     return Status(Code::kCorrupt, "shorter than a header page");
+  }
   RingFileHeader header;
   std::memcpy(&header, page.data(), sizeof header);
   return std::optional<RingFileHeader>(header);
@@ -133,8 +140,9 @@ Status RingMapping::map(const RingGeometry& geometry) {
   const std::size_t bytes = geometry.file_bytes();
   // Also for a file that has its size already: a hole in it would be filled at the first store,
   // and a store that finds no room is SIGBUS.
-  if (const int error = posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes)); error != 0)
+  if (const int error = posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes)); error != 0) {
     return errno_status(code_for(error), "allocate " + file_.string(), error);
+  }
 
   ring_offset_ = geometry.ring_offset();
   mapped_bytes_ = bytes + geometry.ring_bytes + kRingAlignment;
@@ -159,8 +167,9 @@ Status RingMapping::map(const RingGeometry& geometry) {
 
 Status RingMapping::clear() {
   if (base_ != nullptr) munmap(std::exchange(base_, nullptr), mapped_bytes_);
-  if (ftruncate(descriptor_, 0) != 0)
+  if (ftruncate(descriptor_, 0) != 0) {
     return errno_status(code_for(errno), "empty " + file_.string(), errno);
+  }
   return {};
 }
 
@@ -172,8 +181,9 @@ Result<fs::path> RingMapping::set_aside(std::uint64_t id) const {
     stale = file_;
     stale += ".stale-" + hex_id(random_id());
   }
-  if (rename(file_.c_str(), stale.c_str()) != 0)
+  if (rename(file_.c_str(), stale.c_str()) != 0) {
     return errno_status(Code::kRejected, "set aside " + file_.string(), errno);
+  }
   (void)futimens(descriptor_, nullptr);  // Its age among the stale files; nothing depends on it.
   remove_oldest_stale(file_);
   return stale;

@@ -51,8 +51,9 @@ std::uint64_t RingMessages::write(std::uint64_t position, RingMessageHeader head
 
 std::optional<RingMessageHeader> RingMessages::starting_at(std::uint64_t position,
                                                            std::uint64_t end) const {
-  if (position % 8 != 0 || position >= end || end - position < kMessageOverhead)
+  if (position % 8 != 0 || position >= end || end - position < kMessageOverhead) {
     return std::nullopt;
+  }
   RingMessageHeader header;
   std::memcpy(&header, at(position), sizeof header);
   if (!is_sound(header, position, size_max()) || header.size > end - position) return std::nullopt;
@@ -66,8 +67,9 @@ std::optional<RingMessageHeader> RingMessages::ending_at(std::uint64_t position)
   if (position % 8 != 0 || position < kMessageOverhead) return std::nullopt;
   RingMessageTrailer trailer;
   std::memcpy(&trailer, at(position - sizeof trailer), sizeof trailer);
-  if (trailer.size < kMessageOverhead || trailer.size > size_max() || trailer.size > position)
+  if (trailer.size < kMessageOverhead || trailer.size > size_max() || trailer.size > position) {
     return std::nullopt;
+  }
   return starting_at(position - trailer.size, position);
 }
 
@@ -75,18 +77,21 @@ Result<RingSurvey> survey_ring(const RingMessages& messages, const RingFileHeade
   const std::uint64_t head = header.head;
   const std::uint64_t tail = header.tail;
   RingSurvey survey;
-  if (header.area_generation == 0 || header.area_generation > kCountMax)
+  if (header.area_generation == 0 || header.area_generation > kCountMax) {
     return Status(Code::kCorrupt, "area generation");
+  }
   if (head % 8 != 0 || tail % 8 != 0 || tail > head || head - tail > messages.ring_bytes() ||
-      head > kCountMax)
+      head > kCountMax) {
     return Status(Code::kCorrupt, "head and tail do not fit each other");
+  }
   if (head == 0) return survey;
 
   const auto last = messages.ending_at(head);
   if (!last) return Status(Code::kCorrupt, "no message ends at head");
   if (last->number > kCountMax) return Status(Code::kCorrupt, "message number");
-  if (last->generation > header.area_generation)
+  if (last->generation > header.area_generation) {
     return Status(Code::kCorrupt, "the last message is newer than the area");
+  }
 
   std::optional<std::uint64_t> number;
   std::uint64_t generation = 0;
@@ -94,10 +99,12 @@ Result<RingSurvey> survey_ring(const RingMessages& messages, const RingFileHeade
     const auto message = messages.starting_at(position, head);
     if (!message) return Status(Code::kCorrupt, "no message where one should start");
     if (!number) survey.tail_number = number_before(*message);
-    if (number && number_before(*message) != *number)
+    if (number && number_before(*message) != *number) {
       return Status(Code::kCorrupt, "message numbers have a hole");
-    if (!is_control(*message) && message->number == 0)
+    }
+    if (!is_control(*message) && message->number == 0) {
       return Status(Code::kCorrupt, "a data message without a number");
+    }
     if (message->generation < generation) return Status(Code::kCorrupt, "area generations fall");
     number = message->number;
     generation = message->generation;
@@ -107,8 +114,9 @@ Result<RingSurvey> survey_ring(const RingMessages& messages, const RingFileHeade
   survey.last_number = last->number;
   survey.last_receive_ns = last->receive_ns;
   survey.ends_with_start = last->kind == static_cast<std::uint8_t>(MessageKind::kSourceStarted);
-  if (last->generation == header.area_generation && last->slot != kNoSlot)
+  if (last->generation == header.area_generation && last->slot != kNoSlot) {
     survey.next = {last->slot, std::size_t{last->segment} + 1};
+  }
   return survey;
 }
 

@@ -14,8 +14,9 @@ inline void (*ring_store_point)() = nullptr;
 // this process died. The hardware needs no fence for that: a kill falls between two instructions.
 inline void after_store() {
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (ring_store_point != nullptr) [[unlikely]]
+  if (ring_store_point != nullptr) [[unlikely]] {
     ring_store_point();
+  }
 }
 
 // A store to the mapping that nothing around it may be moved across.

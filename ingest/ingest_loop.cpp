@@ -39,8 +39,9 @@ Result<std::unique_ptr<Source>> open_source(boost::asio::io_context& io,
 
 void tell_what_was_found(Source& source) {
   const SourceStatus status = source.status();
-  if (!status.ring_set_aside.empty())
+  if (!status.ring_set_aside.empty()) {
     spdlog::warn("source {}: ring set aside as {}", status.name, status.ring_set_aside);
+  }
   spdlog::info("source {}: {} {}, {} heard, {} recovered, receive buffer {} KiB", status.name,
                to_string(status.kind), status.endpoint, status.heard, status.recovered,
                status.receive_buffer_bytes / 1024);
@@ -52,8 +53,9 @@ Result<std::unique_ptr<IngestLoop>> IngestLoop::open(const Options& options) {
   auto state = std::make_unique<State>();
   std::set<std::string> names;
   for (const SourceOptions& source_options : options.sources) {
-    if (source_options.name.empty() || !names.insert(source_options.name).second)
+    if (source_options.name.empty() || !names.insert(source_options.name).second) {
       return Status(Code::kRejected, "every source needs a name of its own");
+    }
     auto source = open_source(state->io, source_options, options.on_published);
     if (!source.ok()) return Status(source.status()).within("source " + source_options.name);
     tell_what_was_found(*source.value());

@@ -52,21 +52,25 @@ Result<std::map<std::string, int>> take_inherited_sockets() {
   if (!pid) return Status(Code::kRejected, "LISTEN_PID is not a number");
   if (*pid != getpid()) return sockets;
   const auto count = parse_number(count_text);
-  if (!count || *count < 0 || *count > kSocketsMax)
+  if (!count || *count < 0 || *count > kSocketsMax) {
     return Status(Code::kRejected, "LISTEN_FDS must be 0 to 64");
+  }
   if (*count == 0) return sockets;
 
   const std::vector<std::string> names = split_names(names_text);
-  if (names.size() != static_cast<std::size_t>(*count))
+  if (names.size() != static_cast<std::size_t>(*count)) {
     return Status(Code::kRejected, "LISTEN_FDNAMES must name each of LISTEN_FDS");
+  }
   for (int i = 0; i < *count; ++i) {
     const int descriptor = kFirstDescriptor + i;
     const std::string& name = names[static_cast<std::size_t>(i)];
-    if (fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0)
+    if (fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0) {
       return Status(Code::kRejected,
                     "LISTEN_FDS: descriptor " + std::to_string(descriptor) + " is not open");
-    if (name.empty() || !sockets.emplace(name, descriptor).second)
+    }
+    if (name.empty() || !sockets.emplace(name, descriptor).second) {
       return Status(Code::kRejected, "LISTEN_FDNAMES: \"" + name + "\" is empty or stands twice");
+    }
   }
   return sockets;
 }

@@ -35,8 +35,9 @@ Result<SocketAddress> parse_address(const std::string& text, std::uint16_t port)
   SocketAddress address;
   auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
   if (inet_pton(AF_INET, text.c_str(), &v4.sin_addr) == 1) {
-    if (IN_MULTICAST(ntohl(v4.sin_addr.s_addr)))
+    if (IN_MULTICAST(ntohl(v4.sin_addr.s_addr))) {
       return Status(Code::kRejected, text + ": multicast groups are not joined");
+    }
     v4.sin_family = AF_INET;
     v4.sin_port = htons(port);
     address.length = sizeof v4;
@@ -107,24 +108,30 @@ Status ListeningSocket::bind_to(const SourceOptions& options) {
   // TCP: old connections in TIME_WAIT do not hold a restart up. Not for UDP, where it would let
   // another program take our datagrams.
   if (options.kind == SourceKind::kTcp) set_option(descriptor_, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (address.value().storage.ss_family == AF_INET6)
+  if (address.value().storage.ss_family == AF_INET6) {
     set_option(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  if (bind(descriptor_, address.value().generic(), address.value().length) != 0)
+  }
+  if (bind(descriptor_, address.value().generic(), address.value().length) != 0) {
     return errno_status(Code::kRejected, "bind " + where);
-  if (options.kind == SourceKind::kTcp && listen(descriptor_, kBacklog) != 0)
+  }
+  if (options.kind == SourceKind::kTcp && listen(descriptor_, kBacklog) != 0) {
     return errno_status(Code::kRejected, "listen " + where);
+  }
   return {};
 }
 
 Status ListeningSocket::check_adopted(SourceKind kind) const {
-  if (socket_option(descriptor_, SOL_SOCKET, SO_TYPE, -1) != socket_type(kind))
+  if (socket_option(descriptor_, SOL_SOCKET, SO_TYPE, -1) != socket_type(kind)) {
     return {Code::kRejected, "the inherited socket is not of the source's kind"};
-  if (kind == SourceKind::kTcp && socket_option(descriptor_, SOL_SOCKET, SO_ACCEPTCONN, 0) != 1)
+  }
+  if (kind == SourceKind::kTcp && socket_option(descriptor_, SOL_SOCKET, SO_ACCEPTCONN, 0) != 1) {
     return {Code::kRejected, "the inherited socket does not listen"};
+  }
   const int flags = fcntl(descriptor_, F_GETFL);
   if (flags < 0 || fcntl(descriptor_, F_SETFL, flags | O_NONBLOCK) != 0 ||
-      fcntl(descriptor_, F_SETFD, FD_CLOEXEC) != 0)
+      fcntl(descriptor_, F_SETFD, FD_CLOEXEC) != 0) {
     return errno_status(Code::kRejected, "inherited socket");
+  }
   return {};
 }
 
@@ -163,17 +170,20 @@ std::size_t grow_receive_buffer(int socket, std::size_t bytes) {
   const int trial = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (trial < 0) return granted_buffer(socket);
   set_option(trial, SOL_SOCKET, SO_RCVBUF, value);
-  if (granted_buffer(trial) > granted_buffer(socket))
+  if (granted_buffer(trial) > granted_buffer(socket)) {
     set_option(socket, SOL_SOCKET, SO_RCVBUF, value);
+  }
   close(trial);
   return granted_buffer(socket);
 }
 
 Status enable_datagram_reports(int socket) {
-  if (!set_option(socket, SOL_SOCKET, SO_TIMESTAMPNS, 1))
+  if (!set_option(socket, SOL_SOCKET, SO_TIMESTAMPNS, 1)) {
     return errno_status(Code::kRejected, "SO_TIMESTAMPNS");
-  if (!set_option(socket, SOL_SOCKET, SO_RXQ_OVFL, 1))
+  }
+  if (!set_option(socket, SOL_SOCKET, SO_RXQ_OVFL, 1)) {
     return errno_status(Code::kRejected, "SO_RXQ_OVFL");
+  }
   return {};
 }
 

@@ -28,8 +28,9 @@ SourceStatus status_of(const SourceOptions& options, const MessageRing& ring,
   status.errors = counters.errors.load(kRelaxed);
   const int error = counters.last_errno.load(kRelaxed);
   if (error != 0) status.error = std::generic_category().message(error);
-  if (!ring.set_aside().empty())
+  if (!ring.set_aside().empty()) {
     status.ring_set_aside = ring.set_aside().string() + ": " + ring.set_aside_reason();
+  }
   return status;
 }
 

@@ -25,8 +25,9 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};  // No descriptors left: 
 void find_dead_peers(int socket) {
   const std::array<std::pair<int, int>, 3> options = {
       {{TCP_KEEPIDLE, 30}, {TCP_KEEPINTVL, 10}, {TCP_KEEPCNT, 3}}};
-  for (const auto& [name, value] : options)
+  for (const auto& [name, value] : options) {
     (void)setsockopt(socket, IPPROTO_TCP, name, &value, sizeof value);
+  }
   const int on = 1;
   (void)setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
@@ -139,8 +140,9 @@ void TcpSource::after_a_moment(Connection& connection, Next next) {
 void TcpSource::read(Connection& connection) {
   const auto received = ring_->receive(connection.descriptor.native_handle(), connection.cookie);
   if (!received.ok()) {
-    if (received.status().code() == Code::kFull)
+    if (received.status().code() == Code::kFull) {
       return after_a_moment(connection, &TcpSource::read);
+    }
     count_error(counters_, errno);
     return finish(connection);
   }
@@ -151,8 +153,9 @@ void TcpSource::read(Connection& connection) {
 }
 
 void TcpSource::finish(Connection& connection) {
-  if (!ring_->publish_control(MessageKind::kStreamClosed, connection.cookie).ok())
+  if (!ring_->publish_control(MessageKind::kStreamClosed, connection.cookie).ok()) {
     return after_a_moment(connection, &TcpSource::finish);
+  }
   connections_.erase(connection.cookie);
   counters_.connections.store(connections_.size(), std::memory_order_relaxed);
   if (on_published_) on_published_();

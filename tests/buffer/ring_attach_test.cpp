@@ -25,8 +25,9 @@ class RingAttach : public testing::Test {
   void given_three_messages() {
     const auto ring = opened(options_);
     id_ = ring->id();
-    for (const char* text : {"one", "two", "three"})
+    for (const char* text : {"one", "two", "three"}) {
       ASSERT_TRUE(ring->publish(kSocket, 1, bytes_of(text)).ok());
+    }
   }
   void patch(std::size_t offset, const std::string& bytes) const {
     const Descriptor file(open(options_.file.c_str(), O_RDWR));

@@ -57,8 +57,9 @@ bool killed_at_store(int store, const std::function<void()>& work) {
 // Two fillings of the area and a bit, of all lengths that matter.
 std::vector<std::string> datagrams(std::size_t count) {
   std::vector<std::string> all;
-  for (std::size_t i = 0; i < count; ++i)
+  for (std::size_t i = 0; i < count; ++i) {
     all.push_back(std::to_string(i) + std::string(i * 37 % 200, static_cast<char>('a' + i % 26)));
+  }
   if (count > 3) {
     all[1].clear();
     all[2] = std::string(256, 't');

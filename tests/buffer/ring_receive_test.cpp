@@ -96,8 +96,9 @@ TEST(RingReceive, SplitsWhatTheKernelCoalesced) {
   const int on = 1;
   const int segment = 1000;
   if (setsockopt(sockets.receiver.get(), IPPROTO_UDP, UDP_GRO, &on, sizeof on) != 0 ||
-      setsockopt(sockets.sender.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0)
+      setsockopt(sockets.sender.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0) {
     GTEST_SKIP() << "this kernel does not coalesce";
+  }
   std::vector<std::string> sent;
   std::string together;
   for (int i = 0; i < 30; ++i) {
@@ -139,13 +140,15 @@ TEST(RingReceive, LosesNothingAtTheEdgeOfFull) {
     while (ring->receive(sockets.receiver.get(), kSocket).ok() && ring->last_number() < sent) {
     }
     if (ring->last_number() == sent && sent % 5000 != 0) continue;
-    for (const Heard& heard : read_from(*ring, position))
+    for (const Heard& heard : read_from(*ring, position)) {
       ASSERT_EQ(std::stoull(heard.text), expected++);
+    }
     ring->release(position, expected - 1);
     receive_all(*ring, sockets.receiver.get(), kSocket);
   }
-  for (const Heard& heard : read_from(*ring, position))
+  for (const Heard& heard : read_from(*ring, position)) {
     ASSERT_EQ(std::stoull(heard.text), expected++);
+  }
   EXPECT_EQ(expected, sent + 1);
 }
 

@@ -85,8 +85,9 @@ TEST(MessageRing, KeepsMessagesWholeAcrossItsEnd) {
 TEST(MessageRing, ReadsFromAnyPositionThatReadLeftBehind) {
   const Folder folder;
   const auto ring = opened(small_options(folder / "a"));
-  for (int i = 0; i < 5; ++i)
+  for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(ring->publish(kSocket, 0, bytes_of(std::to_string(i))).ok());
+  }
   std::uint64_t position = ring->tail();
   ASSERT_TRUE(ring->read(position).value());
   ASSERT_TRUE(ring->read(position).value());
@@ -114,8 +115,9 @@ TEST(MessageRing, CarriesOnAfterClosingAndOpening) {
   const Folder folder;
   auto ring = opened(small_options(folder / "a"));
   const std::uint64_t id = ring->id();
-  for (int i = 0; i < 5; ++i)
+  for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(ring->publish(kSocket, 9, bytes_of(std::to_string(i))).ok());
+  }
   std::uint64_t position = ring->tail();
   ASSERT_TRUE(ring->read(position).value());
   ASSERT_TRUE(ring->read(position).value());

@@ -144,8 +144,9 @@ struct UdpPair {
     const int buffer = 16 << 20;
     setsockopt(receiver.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     setsockopt(receiver.get(), SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
-    if (setsockopt(receiver.get(), SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0)
+    if (setsockopt(receiver.get(), SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0) {
       setsockopt(receiver.get(), SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    }
     sockaddr_in address = loopback();
     socklen_t length = sizeof address;
     EXPECT_EQ(bind(receiver.get(), generic(address), length), 0);

@@ -73,8 +73,9 @@ TEST(RingThreads, DatagramsArriveOnceWholeAndInOrder) {
   std::thread producer([&] {
     std::uint64_t sent = 0;
     while (consumed.load() < kDatagrams) {
-      for (; sent < kDatagrams && sent < consumed.load() + kAhead; ++sent)
+      for (; sent < kDatagrams && sent < consumed.load() + kAhead; ++sent) {
         sockets.send(std::to_string(sent + 1));
+      }
       (void)ring->receive(sockets.receiver.get(), kSocket);
     }
   });

@@ -112,8 +112,9 @@ Found read_everything(const MessageRing& ring) {
     if (!message.value()) break;
     CHECK(position > before && position <= ring.head());
     found.payload_bytes += message.value()->bytes.size();
-    for (const std::byte byte : message.value()->bytes)
+    for (const std::byte byte : message.value()->bytes) {
       found.mix = static_cast<std::uint8_t>(found.mix * 31 + std::to_integer<int>(byte));
+    }
   }
   CHECK(position == ring.head());
   CHECK(ring.tail_number() <= ring.last_number());

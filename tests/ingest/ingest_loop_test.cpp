@@ -77,8 +77,9 @@ TEST_F(IngestLoopTest, BringsBothKindsToAConsumerThatIsWoken) {
       send_text(tcp, std::to_string(sent + 1) + "\n");
       stream_sent += std::to_string(sent + 1) + "\n";
     }
-    for (const Heard& heard : read_from(loop_->ring(0), udp_position))
+    for (const Heard& heard : read_from(loop_->ring(0), udp_position)) {
       ASSERT_EQ(std::stoull(heard.text), expected++);
+    }
     loop_->ring(0).release(udp_position, expected - 1);
     std::uint64_t number = loop_->ring(1).tail_number();
     for (const Heard& heard : read_from(loop_->ring(1), tcp_position)) {

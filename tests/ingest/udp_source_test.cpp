@@ -63,15 +63,17 @@ TEST_F(UdpSourceTest, SaysHowItIsDoing) {
 TEST_F(UdpSourceTest, WaitsForRoomAndLosesNothing) {
   given_a_source();
   constexpr std::uint64_t kSent = 4000;  // 1.3 MiB of messages into a ring of 1 MiB.
-  for (std::uint64_t n = 1; n <= kSent; ++n)
+  for (std::uint64_t n = 1; n <= kSent; ++n) {
     send_text(sender_, std::to_string(n) + std::string(250 - std::to_string(n).size(), ' '));
+  }
   ASSERT_TRUE(run_until(io_, [&] { return source_->status().ring_full > 2; }));
   EXPECT_LT(source_->ring().last_number(), kSent);
   std::uint64_t position = source_->ring().tail();
   std::uint64_t expected = 1;
   const auto take = [&] {
-    for (const Heard& one : read_from(source_->ring(), position))
+    for (const Heard& one : read_from(source_->ring(), position)) {
       EXPECT_EQ(std::stoull(one.text), expected++);
+    }
     source_->ring().release(position, expected - 1);
     return expected > kSent;
   };
