@@ -176,6 +176,7 @@ void PollClient::State::finish(Poll& poll, CURLcode code) {
 }
 
 void PollClient::step() {
+  if (!busy()) return;
   int running = 0;
   curl_multi_perform(state_->multi, &running);
   int waiting = 0;

@@ -42,7 +42,8 @@ struct RoomConnection {
   std::string path;
   lws* wsi = nullptr;  // Null before it exists and after it is destroyed.
   bool open = false;
-  bool gone = false;  // The library has let go; on_closed() is due.
+  bool gone = false;  // Over for us: on_closed() is due, or was given.
+  bool told = false;  // on_closed() was given; the library still flushes what it had taken.
   bool tcp_connected = false;
   bool spoke = false;      // Our request went out: TCP and TLS are done.
   bool explained = false;  // `closed` says why; what comes later is a consequence.
@@ -169,19 +170,35 @@ int on_established(lws* wsi, RoomConnection& connection) {
   return 0;
 }
 
-int close_with(lws* wsi, std::uint16_t code, const std::string& text) {
+// Never from within a receive callback: when one of those ends a connection with a close reason,
+// libwebsockets 4.1.6 keeps what it had received in its buffer, reads on, and runs over the
+// buffer's end (seen; its issue 3412). So the close is sent when the socket takes the next frame,
+// and what comes until then is read and forgotten.
+void start_close(lws* wsi, RoomConnection& connection, std::uint16_t code, std::string text) {
+  if (std::exchange(connection.close_wanted, true)) return;
+  connection.close_code = code;
+  connection.close_text = std::move(text);
+  connection.deadline = system_clock().boot_now() + kCloseWithin;
+  lws_callback_on_writable(wsi);
+}
+
+int write_close(lws* wsi, const RoomConnection& connection) {
   std::array<unsigned char, 123> reason{};
-  const std::size_t length = std::min(text.size(), reason.size());
-  std::copy_n(text.begin(), length, reason.begin());
-  lws_close_reason(wsi, static_cast<lws_close_status>(code), reason.data(), length);
+  const std::size_t length = std::min(connection.close_text.size(), reason.size());
+  std::copy_n(connection.close_text.begin(), length, reason.begin());
+  lws_close_reason(wsi, static_cast<lws_close_status>(connection.close_code), reason.data(),
+                   length);
   return -1;
 }
 
 int on_receive(lws* wsi, RoomConnection& connection, const void* in, std::size_t length) {
   connection.bytes_received += length;
+  if (connection.close_wanted) return 0;
   if (connection.incoming.size() + length > kMaxFrameBytes) {
     connection.explain(LinkReason::kRefused, "the room sent a frame of more than 1 MiB", true);
-    return close_with(wsi, 1009, "frame over 1 MiB");
+    start_close(wsi, connection, static_cast<std::uint16_t>(CloseCode::kFrameTooBig),
+                "frame over 1 MiB");
+    return 0;
   }
   connection.incoming.append(static_cast<const char*>(in), length);
   if (lws_is_final_fragment(wsi) == 0 || lws_remaining_packet_payload(wsi) != 0) return 0;
@@ -194,7 +211,9 @@ int on_receive(lws* wsi, RoomConnection& connection, const void* in, std::size_t
   connection.incoming.clear();
   if (status.ok()) return 0;
   connection.explain(LinkReason::kRefused, status.message(), true);
-  return close_with(wsi, static_cast<std::uint16_t>(CloseCode::kProtocolError), status.message());
+  start_close(wsi, connection, static_cast<std::uint16_t>(CloseCode::kProtocolError),
+              status.message());
+  return 0;
 }
 
 int on_writeable(lws* wsi, RoomConnection& connection) {
@@ -214,13 +233,14 @@ int on_writeable(lws* wsi, RoomConnection& connection) {
     lws_callback_on_writable(wsi);
     return 0;
   }
-  if (!connection.close_wanted) return 0;
-  return close_with(wsi, connection.close_code, connection.close_text);
+  return connection.close_wanted ? write_close(wsi, connection) : 0;
 }
 
 int on_event(lws* wsi, lws_callback_reasons reason, void* user, void* in, std::size_t length) {
   auto* const connection = static_cast<RoomConnection*>(user);
   if (connection == nullptr) return 0;
+  // Killed: the handler may be gone by now.
+  if (connection->gone && reason != LWS_CALLBACK_WSI_DESTROY) return 0;
   switch (static_cast<int>(reason)) {
     case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
       connection->spoke = true;
@@ -352,11 +372,7 @@ void RoomClient::close(Id id, std::uint16_t code, const std::string& text) {
     return;
   }
   connection->explain(LinkReason::kNone, "closed by us: " + text, true);
-  connection->close_wanted = true;
-  connection->close_code = code;
-  connection->close_text = text;
-  connection->deadline = system_clock().boot_now() + kCloseWithin;
-  lws_callback_on_writable(connection->wsi);
+  start_close(connection->wsi, *connection, code, text);
 }
 
 void RoomClient::kill(Id id, LinkReason reason, const std::string& text) {
@@ -390,7 +406,7 @@ void RoomClient::service(std::chrono::nanoseconds wait_max) {
   BootNs wait = std::max<BootNs>(0, to_ns(wait_max));
   const BootNs before = system_clock().boot_now();
   for (const auto& [id, connection] : state_->connections) {
-    if (connection.gone || connection.kill_wanted) wait = 0;
+    if ((connection.gone && !connection.told) || connection.kill_wanted) wait = 0;
     if (connection.deadline != 0) wait = std::min(wait, connection.deadline - before);
   }
   if (wait <= 0) {
@@ -410,6 +426,8 @@ void RoomClient::service(std::chrono::nanoseconds wait_max) {
       // Outside of its callbacks, so that the library may free it here and now.
       lws_set_timeout(connection.wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
       connection.gone = true;
+      connection.kill_wanted = false;
+      connection.deadline = 0;
     }
   }
   // on_closed() may connect, so each is taken out before its handler is told.
@@ -418,12 +436,12 @@ void RoomClient::service(std::chrono::nanoseconds wait_max) {
     RoomConnection& connection = it->second;
     state_->bytes_sent += std::exchange(connection.bytes_sent, 0);
     state_->bytes_received += std::exchange(connection.bytes_received, 0);
-    if (!connection.gone || connection.wsi != nullptr) {
-      ++it;
-      continue;
+    if (connection.gone && !std::exchange(connection.told, true)) {
+      ended.emplace_back(connection.handler, std::move(connection.closed));
     }
-    ended.emplace_back(connection.handler, std::move(connection.closed));
-    it = state_->connections.erase(it);
+    // The library calls back with the address of a connection until it has destroyed its own.
+    const bool is_over = connection.told && connection.wsi == nullptr;
+    it = is_over ? state_->connections.erase(it) : std::next(it);
   }
   for (auto& [handler, closed] : ended) handler->on_closed(closed);
 }
@@ -433,7 +451,9 @@ void RoomClient::wake() {
 }
 
 std::size_t RoomClient::connections() const {
-  return state_->connections.size();
+  const auto& all = state_->connections;
+  return static_cast<std::size_t>(
+      std::count_if(all.begin(), all.end(), [](const auto& item) { return !item.second.gone; }));
 }
 
 std::chrono::nanoseconds RoomClient::round_trip(Id id) const {

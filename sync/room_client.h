@@ -1,9 +1,9 @@
 // RoomClient: WebSocket connections to rooms. The one door of this module to libwebsockets.
 //
 // Threads: one (the link's) owns a client and calls everything; wake() is for any thread.
-// Callbacks come from within service(), on the same thread: on_closed() after the library has let
-// go of the connection (there the owner may connect or forget as it likes); the others from inside
-// the library: there call only request_send(), ping() and close().
+// Callbacks come from within service(), on the same thread: on_closed() from outside the library
+// (there the owner may connect, or destroy the handler); the others from inside it: there call only
+// request_send(), ping() and close().
 //
 // What fails is said by one on_closed() per connect(), whatever way the library chose to fail: a
 // callback, a NULL, or silence until our deadline. Its reason follows from what was observed (HTTP

@@ -16,7 +16,8 @@ constexpr BootNs kLimitedWait = 10'000'000;
 LinkReason reason_of_farewell(const std::string& word) {
   if (word == "throttled") return LinkReason::kThrottled;
   if (word == "conflict") return LinkReason::kConflict;
-  return LinkReason::kServerClosing;
+  if (word == "server_closing") return LinkReason::kServerClosing;
+  return LinkReason::kRefused;
 }
 
 }  // namespace
@@ -66,6 +67,8 @@ void RoomLine::step(BootNs now, std::chrono::nanoseconds round_trip) {
     shared_.client.close(connection_, static_cast<std::uint16_t>(CloseCode::kDone), verdict->text);
   } else if (verdict) {
     shared_.client.kill(connection_, verdict->reason, verdict->text);
+  } else if (pinged_at_ != 0 && now - pinged_at_ > to_ns(options_.ping_answer_within)) {
+    shared_.client.kill(connection_, LinkReason::kNoAck, "a ping was not answered");
   } else if (sync_.is_complete() && !finishing_) {
     finish("session_done");
   }
@@ -73,6 +76,19 @@ void RoomLine::step(BootNs now, std::chrono::nanoseconds round_trip) {
       (!gives_way_ && shared_.budget.may_send(now) && sync_.wants_to_send(now))) {
     shared_.client.request_send(connection_);
   }
+}
+
+void RoomLine::ping() {
+  if (connection_ == 0) return;
+  if (pinged_at_ == 0) pinged_at_ = shared_.clock.boot_now();
+  shared_.client.ping(connection_);
+}
+
+void RoomLine::raise_alarm() {
+  if (sync_.counters().refused_files == refused_files_) return;
+  refused_files_ = sync_.counters().refused_files;
+  spdlog::error("room of session {}: {}; its unacknowledged part is sent again under a new number",
+                sync_.info().id.text(), sync_.refusal());
 }
 
 void RoomLine::finish(const std::string& reason) {
@@ -97,7 +113,9 @@ void RoomLine::on_open() {
 
 Status RoomLine::on_frame(std::string_view frame) {
   Status status = sync_.received(shared_.clock.boot_now(), frame);
+  pinged_at_ = 0;
   shared_.heard(*this);
+  raise_alarm();
   if (sync_.is_welcomed() && !std::exchange(was_welcomed_, true)) {
     was_ever_welcomed_ = true;
     explain(LinkReason::kNone, {});
@@ -108,6 +126,7 @@ Status RoomLine::on_frame(std::string_view frame) {
 }
 
 void RoomLine::on_pong() {
+  pinged_at_ = 0;
   shared_.heard(*this);
   shared_.pong(*this);
 }
@@ -130,6 +149,7 @@ void RoomLine::on_closed(const RoomClosed& closed) {
   const BootNs now = shared_.clock.boot_now();
   const auto farewell = sync_.farewell();
   connection_ = 0;
+  pinged_at_ = 0;
   goodbye_.clear();
   sync_.closed(now);
   const bool was_welcomed = std::exchange(was_welcomed_, false);

@@ -29,6 +29,7 @@ class RoomLine final : public RoomHandler {
     DialBackoff::Options backoff;
     std::chrono::nanoseconds connect_within = std::chrono::seconds(1);
     std::chrono::nanoseconds connect_within_max = std::chrono::seconds(10);
+    std::chrono::nanoseconds ping_answer_within = std::chrono::seconds(9);
     std::uint64_t seed = 0;
   };
   // What all lines share. Must outlive them.
@@ -51,7 +52,9 @@ class RoomLine final : public RoomHandler {
   void give_way(bool give_way) { gives_way_ = give_way; }
   void step(BootNs now, std::chrono::nanoseconds round_trip);
   void hurry(BootNs now) { backoff_.hurry(now); }
-  void ping() { shared_.client.ping(connection_); }
+  // Answered by any frame or pong; a socket that leaves one unanswered for ping_answer_within is
+  // closed, so that a half-open link is found also while there is nothing to send.
+  void ping();
   // Ends for good: Goodbye, close. Gone when is_closed().
   void finish(const std::string& reason);
   bool is_closed() const { return connection_ == 0; }
@@ -79,6 +82,7 @@ class RoomLine final : public RoomHandler {
  private:
   void try_dial(BootNs now, std::chrono::nanoseconds round_trip);
   void explain(LinkReason reason, std::string error);
+  void raise_alarm();
 
   const Options options_;
   const Shared& shared_;
@@ -89,7 +93,9 @@ class RoomLine final : public RoomHandler {
   bool finishing_ = false;
   bool was_welcomed_ = false;  // Of this connection.
   bool was_ever_welcomed_ = false;
-  std::uint64_t progress_ = 0;  // Of sync_, when last looked at.
+  std::uint64_t progress_ = 0;       // Of sync_, when last looked at.
+  std::uint64_t refused_files_ = 0;  // Of sync_, when last looked at.
+  BootNs pinged_at_ = 0;             // The oldest unanswered ping; 0: none.
   std::uint64_t dials_ = 0;
   std::string goodbye_;  // To be sent before the close.
   LinkReason reason_ = LinkReason::kNone;

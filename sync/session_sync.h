@@ -70,7 +70,8 @@ struct SyncCounters {
   std::uint64_t live_views = 0;
   std::uint64_t live_views_shed = 0;
   std::uint64_t conflicts = 0;
-  std::uint64_t unreadable = 0;  // Entries given up on a connection.
+  std::uint64_t refused_files = 0;  // Taken out of use: an alarm.
+  std::uint64_t unreadable = 0;     // Entries given up on a connection.
 };
 
 class SessionSync {
@@ -126,6 +127,8 @@ class SessionSync {
   bool is_limited(BootNs now) { return welcomed_ && !may_send_bulk(now); }
   // Grows with every acknowledgement that advanced: the link was useful.
   std::uint64_t progress() const { return progress_; }
+  // Why a file was last taken out of use; empty if none was.
+  const std::string& refusal() const { return refusal_; }
   const std::optional<Farewell>& farewell() const { return farewell_; }
   const SessionInfo& info() const { return info_; }
   std::uint64_t pending() const;
@@ -201,6 +204,7 @@ class SessionSync {
   std::map<std::uint64_t, File> files_;
   std::vector<std::uint64_t> order_;  // Incarnations, oldest first.
   SyncCounters counters_;
+  std::string refusal_;
   std::map<EntryKey, int> found_damaged_;  // By the room; how often.
   bool complete_ = false;
   bool completion_reported_ = false;

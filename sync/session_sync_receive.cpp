@@ -184,6 +184,8 @@ void SessionSync::refuse(File& file, std::string reason) {
   if (file.refused) return;
   file.refused = true;
   file.refusal = std::move(reason);
+  refusal_ = "journal file " + hex_id(file.head.incarnation) + ": " + file.refusal;
+  ++counters_.refused_files;
   forget_in_flight(file.head.incarnation);
 }
 

@@ -70,11 +70,12 @@ class RoomClientTest : public ::testing::Test {
   }
   bool until(const std::function<bool()>& done) {
     const BootNs deadline = system_clock().boot_now() + 20'000'000'000;
-    while (!done() && system_clock().boot_now() < deadline) {
+    while (system_clock().boot_now() < deadline) {
+      if (done()) return true;
       client_->service(milliseconds(5));
       server_.poll();
     }
-    return done();
+    return false;
   }
   void open() {
     dial(server_.port());
@@ -269,6 +270,28 @@ TEST_F(RoomClientTest, CloseCodesAreReasons) {
   EXPECT_EQ(handler_.closed->reason, LinkReason::kAuthRejected);
   EXPECT_TRUE(handler_.closed->answered);
   EXPECT_EQ(handler_.closed->text, "the room closed with 4003 (credential_rejected)");
+}
+
+// Found when a frame that was too big was refused: libwebsockets 4.1.6 overran its receive buffer.
+TEST_F(RoomClientTest, WhatComesAfterACloseOfEitherSideHarmsNobody) {
+  const std::string flood = RawServer::frame(2, std::string(150'000, 'x'));
+  open();
+  client_->close(id_, 1000, "done");
+  ASSERT_TRUE(until([&] {
+    if (!handler_.closed) server_.say_some(flood.substr(0, 100'000));
+    return handler_.closed.has_value();
+  }));
+  server_.hang_up();
+  server_.heard.clear();
+  handler_ = Recorded();
+  open();
+  server_.say(RawServer::frame(8, "\x03\xe8"));
+  server_.say_some(flood);
+  ASSERT_TRUE(until([&] {
+    if (!handler_.closed) server_.say_some(flood);
+    return handler_.closed.has_value();
+  }));
+  EXPECT_EQ(handler_.closed->close_code, 1000U);
 }
 
 TEST_F(RoomClientTest, AFrameTheHandlerRefusesClosesWithProtocolError) {
