@@ -112,7 +112,10 @@ void Recorder::add_states(Draft& draft) {
     }
   }
   const LapEngine* laps = intake_.lap_engine();
-  if (laps != nullptr && lap_version_ != laps->state_version()) commit.lap_state = laps->save();
+  if (laps != nullptr && lap_version_ != laps->state_version()) {
+    std::string state = laps->save();
+    if (state.size() <= kMaxDecoderStateBytes) commit.lap_state = std::move(state);
+  }
   commit.acknowledged = acknowledged_.ranges();
   commit.acknowledged_replaces = acknowledged_replaces_;
 }

@@ -125,8 +125,9 @@ void Recorder::refuse(const IncarnationRefused& refused, BootNs now) {
     if (journal_ == nullptr) return;  // Holding: the room will refuse it again.
   }
   if (journal_->incarnation() == refused.incarnation) {
-    rekeying_from_ = refused.incarnation;
-    rekeying_range_ = {1, journal_->last_sequence()};
+    const std::uint64_t last = journal_->last_sequence();
+    rekeying_from_ = last > 0 ? refused.incarnation : 0;
+    rekeying_range_ = {1, last};
     replace_journal(refused.incarnation, why.message(), now);
     return;
   }

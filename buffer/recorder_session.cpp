@@ -8,34 +8,26 @@
 #include <ctime>
 #include <utility>
 
+#include "buffer/journal_schema.h"
 #include "buffer/recorder.h"
-#include "proto/check.h"
+#include "proto/text.h"
 
 namespace pitbox {
 namespace {
-
-constexpr std::array<std::string_view, 5> kSessionTypes = {"practice", "qualifying", "race",
-                                                           "warmup", "test"};
 
 std::uint64_t value_or(const Counters& counters, const std::string& name, std::uint64_t otherwise) {
   const auto found = counters.find(name);
   return found == counters.end() ? otherwise : found->second;
 }
 
-bool is_plain(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
 Status check_name(std::string_view what, std::string_view text) {
-  if (text.size() <= kMaxSessionNameBytes && is_plain(text)) return {};
+  if (text.size() <= kMaxSessionNameBytes && is_plain_text(text)) return {};
   return Status(Code::kRejected, std::string(what) + " must be at most " +
-                                     std::to_string(kMaxSessionNameBytes) +
-                                     " bytes without control characters");
+                                     std::to_string(kMaxSessionNameBytes) + " bytes of plain text");
 }
 
 Status check_start(const StartSession& command) {
-  if (std::find(kSessionTypes.begin(), kSessionTypes.end(), command.type) == kSessionTypes.end()) {
+  if (!is_session_type(command.type)) {
     return Status(Code::kRejected, "session type \"" + command.type +
                                        "\" is not practice, qualifying, race, warmup or test");
   }

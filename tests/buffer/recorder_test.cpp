@@ -180,6 +180,20 @@ TEST(Recorder, CountsWhatItRefusesAndKeepsTheGapsASourceTellsOf) {
   EXPECT_EQ(kept.counters.at("records.rejected.unknown_group"), 3U);
 }
 
+TEST(Recorder, RejectsRowsOfACarWhoseNameIsNoText) {
+  Rig rig;
+  rig.open();
+  rig.say("D");
+  rig.say("R \x01\x02 1 4");
+  rig.say("R \xff\xfe 5 4");
+  rig.say_rows(9, 10);
+  rig.flush();
+  const Conservation counted = rig.snapshot().conservation;
+  EXPECT_EQ(counted.records.rejected[static_cast<std::size_t>(RejectReason::kMalformed)], 8U);
+  EXPECT_EQ(counted.records.journaled, 10U);
+  EXPECT_EQ(counted.journals_replaced, 0U);
+}
+
 TEST(Recorder, WritesAClockAnchorFirstAndAfterEveryStepOfTheWallClock) {
   Rig rig;
   rig.open();
