@@ -1,5 +1,6 @@
 #include "apps/launch/status_view.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace pitbox {
@@ -25,7 +26,7 @@ Result<StatusView> StatusView::parse(std::string_view text) {
   view.heard = number("/messages/heard");
   view.records = number("/records/journaled");
   view.batches = number("/batches/journaled");
-  view.pending = number("/batches/pending");
+  view.pending = std::max(number("/batches/pending"), number("/link/waiting"));
   view.pending_bytes = number("/batches/pending_bytes");
   view.unheard = number("/unheard");
   return view;

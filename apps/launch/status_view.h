@@ -18,7 +18,7 @@ struct StatusView {
   std::uint64_t heard = 0;    // Messages.
   std::uint64_t records = 0;  // Journaled.
   std::uint64_t batches = 0;  // Journaled.
-  std::uint64_t pending = 0;  // Batches.
+  std::uint64_t pending = 0;  // Entries that the room lacks.
   std::uint64_t pending_bytes = 0;
   std::uint64_t unheard = 0;
 

@@ -3,6 +3,7 @@
 //
 // SIGTERM and SIGINT: what waits is committed, everybody is told Goodbye{server_closing}, exit 0.
 
+#include <google/protobuf/stubs/logging.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -32,6 +33,8 @@ void stop_on_signals(pitbox::RoomServer& server) {
 }
 
 int run_program(int argc, char** argv) {
+  // It complains on stderr about bytes that our own parsers refuse, count and report.
+  google::protobuf::SetLogHandler(nullptr);
   pitbox::RoomServer::Options options;
   std::string log_level = "info";
   CLI::App app("Session rooms: store what boxes send, show it to engineers.", "pitbox-room");

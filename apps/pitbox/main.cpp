@@ -1,5 +1,6 @@
 // `pitbox`: the command line. Each command is a file of its own (command.h).
 
+#include <google/protobuf/stubs/logging.h>
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -17,6 +18,8 @@ constexpr const char* kFooter =
 }  // namespace
 
 int main(int argc, char** argv) {
+  // It complains on stderr about bytes that our own parsers refuse, count and report.
+  google::protobuf::SetLogHandler(nullptr);
   CLI::App app("Pitbox: hears every car, keeps every sample, and tells the factory.", "pitbox");
   app.set_version_flag("--version", PITBOX_VERSION);
   app.require_subcommand(1);

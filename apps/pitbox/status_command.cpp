@@ -1,5 +1,6 @@
 // `pitbox status`: what the daemon hears, keeps and sends, and why not.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -45,12 +46,12 @@ void print_link(const json& status) {
   if (const std::string error = text(status, "/error"); !error.empty()) {
     std::printf("           %s\n", error.c_str());
   }
-  const auto pending = number(status, "/batches/pending");
-  if (pending == 0) {
+  const auto waiting =
+      std::max(number(status, "/batches/pending"), number(status, "/link/waiting"));
+  if (waiting == 0) {
     std::printf("waiting    nothing: Synced\n");
   } else {
-    std::printf("waiting    %lu batches, %lu KiB\n", pending,
-                number(status, "/batches/pending_bytes") / 1024);
+    std::printf("waiting    %lu batches and events\n", waiting);
   }
   for (const char* part : {"health", "auth", "room"}) {
     const std::string last = text(status, (std::string("/last/") + part).c_str());

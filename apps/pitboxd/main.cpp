@@ -1,5 +1,6 @@
 // pitboxd: hears the cars, keeps every sample, tells the factory.
 
+#include <google/protobuf/stubs/logging.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
@@ -57,6 +58,8 @@ int run(const pitbox::Config& config) {
 }
 
 int run_program(int argc, char** argv) {
+  // It complains on stderr about bytes that our own parsers refuse, count and report.
+  google::protobuf::SetLogHandler(nullptr);
   CLI::App app{"Hears car telemetry, journals every sample, and streams it to the session's room."};
   std::filesystem::path file = "/etc/pitbox/pitbox.toml";
   bool check = false;

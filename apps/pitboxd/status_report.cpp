@@ -52,7 +52,9 @@ void add_last(ordered_json& status, const LinkSnapshot& link) {
                     {"auth", utc(link.last_auth_ms)},
                     {"room", utc(link.last_room_ms)}};
   ordered_json lines = ordered_json::array();
+  std::uint64_t waiting = 0;
   for (const SessionLinkSnapshot& session : link.sessions) {
+    waiting += session.pending;
     lines.push_back({{"session", session.session.text()},
                      {"live", session.is_live},
                      {"connected", session.connected},
@@ -64,7 +66,8 @@ void add_last(ordered_json& status, const LinkSnapshot& link) {
                      {"error", session.error},
                      {"dials", session.dials}});
   }
-  status["link"] = {{"bytes_sent", link.bytes_sent},
+  status["link"] = {{"waiting", waiting},
+                    {"bytes_sent", link.bytes_sent},
                     {"bytes_received", link.bytes_received},
                     {"sessions", std::move(lines)}};
 }
