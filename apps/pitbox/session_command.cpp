@@ -61,7 +61,8 @@ Status do_it_here(const CommandContext& context, SessionCommand command, const c
     if (outcome.wait_for(std::chrono::seconds(0)) == std::future_status::ready) break;
   }
   if (outcome.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-    return {Code::kFatal, "the journal cannot be written now; see pitbox fsck"};
+    return {Code::kFatal,
+            "the journal cannot be written now; is the disk full, or the directory read-only?"};
   }
   const CommandResult result = outcome.get();
   Status stopped = recorder->stop(clock.boot_now());
