@@ -284,7 +284,7 @@ TEST_F(LinkLine, AfterACutTheLiveEdgeIsBackBeforeTheBacklogAndNothingComesTwice)
   }));
   EXPECT_LE(system_clock().boot_now() - cut, 12'000'000'000);
   EXPECT_NE(snapshot().condition.reason, LinkReason::kNone);
-  proxy_->restore();
+  ASSERT_TRUE(proxy_->restore().ok());
   ASSERT_TRUE(until([&] { return proxy_->first_accept_ns().has_value(); }, seconds(5)));
   const BootNs accepted = *proxy_->first_accept_ns();
   ASSERT_TRUE(until([&] { return snapshot().sessions.at(0).connected; }));
