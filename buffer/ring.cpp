@@ -48,7 +48,7 @@ struct MessageRing::Mapping {
         messages(file.ring(), sizes.ring_bytes),
         area(file.base(), &header, sizes) {}
 
-  static Result<std::unique_ptr<Mapping>> create(RingMapping file, const RingGeometry& geometry);
+  static Result<std::unique_ptr<Mapping>> create(RingMapping& file, const RingGeometry& geometry);
   static Result<std::unique_ptr<Mapping>> attach(RingMapping& file, const RingFileHeader& stored,
                                                  const RingGeometry& wanted);
 
@@ -92,7 +92,7 @@ struct MessageRing::Mapping {
 };
 
 Result<std::unique_ptr<MessageRing::Mapping>> MessageRing::Mapping::create(
-    RingMapping file, const RingGeometry& geometry) {
+    RingMapping& file, const RingGeometry& geometry) {
   if (Status status = file.clear(); !status.ok()) return status;
   if (Status status = file.map(geometry); !status.ok()) return status;
   auto mapping = std::make_unique<Mapping>(std::move(file), geometry);
@@ -226,11 +226,11 @@ Result<std::unique_ptr<MessageRing>> MessageRing::open(const Options& options) {
     const auto stored = file.value().stored_header();
     const bool is_blank = stored.ok() && !stored.value();
     auto mapping = !stored.ok() ? Result<std::unique_ptr<Mapping>>(stored.status())
-                   : is_blank   ? Mapping::create(std::move(file).take(), wanted)
+                   : is_blank   ? Mapping::create(file.value(), wanted)
                                 : Mapping::attach(file.value(), *stored.value(), wanted);
     if (mapping.ok() && mapping.value()->is_replaceable(wanted)) {
       RingMapping same_file(std::move(mapping.value()->file));
-      mapping = Mapping::create(std::move(same_file), wanted);
+      mapping = Mapping::create(same_file, wanted);
     }
     if (mapping.ok()) {
       mapping.value()->set_aside = stale;
