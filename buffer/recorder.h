@@ -125,7 +125,7 @@ class Recorder {
   void add_marks(Counters& counters, bool is_announced) const;
   bool write(Draft draft, BootNs now);
   void refuse_content(Draft& draft, BootNs now);
-  void adopt(Draft draft, BootNs now);
+  void adopt(const Draft& draft, BootNs now);
   void check_law(const Conservation& conservation);
   void fail_journal(const Status& why, BootNs now);
   bool replace_journal(std::uint64_t rekeyed_from, std::string_view reason, BootNs now);

@@ -173,7 +173,7 @@ bool Recorder::write(Draft draft, BootNs now) {
   const std::uint64_t given = committed.value().last + 1 - committed.value().first;
   CHECK(given == draft.commit.events.size() + draft.commit.batches.size());
   last_commit_took_ns_ = clock_.boot_now() - began;
-  adopt(std::move(draft), now);
+  adopt(draft, now);
   return true;
 }
 
@@ -200,12 +200,12 @@ void Recorder::refuse_content(Draft& draft, BootNs now) {
   count(draft);
 }
 
-void Recorder::adopt(Draft draft, BootNs now) {
+void Recorder::adopt(const Draft& draft, BootNs now) {
   intake_.conservation() = draft.after;
   anchor_ = draft.anchor;
   session_is_announced_ = true;
   events_.clear();
-  for (auto& [name, state] : draft.commit.decoder_states) decoder_states_[name] = std::move(state);
+  for (const auto& [name, state] : draft.commit.decoder_states) decoder_states_[name] = state;
   for (SourceReader& source : sources_) source.committed();
   if (intake_.lap_engine() != nullptr) lap_version_ = intake_.lap_engine()->state_version();
   acknowledged_.clear();

@@ -142,7 +142,9 @@ void Recorder::reload_absent_sources(const Counters& counters) {
   absent_.clear();
   absent_in_ring_ = 0;
   if (journal_ == nullptr) return;
-  for (const auto& [name, position] : journal_->positions()) {
+  for (const auto& entry : journal_->positions()) {
+    const std::string& name = entry.first;
+    const ConsumedPosition& position = entry.second;
     const auto is_it = [&](const SourceReader& source) { return source.name() == name; };
     if (std::any_of(sources_.begin(), sources_.end(), is_it)) continue;
     const std::string mark = "source." + name + ".heard_number";

@@ -19,7 +19,8 @@ std::map<std::string, std::string> SessionStore::earlier_decoder_states() const 
   const State& state = *state_;
   // Of each session the newest file: a file carries on with every state of the one before it.
   std::vector<const FileRecord*> newest;
-  for (const auto& [incarnation, file] : state.known.files) {
+  for (const auto& entry : state.known.files) {
+    const FileRecord& file = entry.second;
     const auto same = std::find_if(newest.begin(), newest.end(), [&](const FileRecord* other) {
       return other->session == file.session;
     });
