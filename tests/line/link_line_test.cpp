@@ -343,11 +343,11 @@ TEST_F(LinkLine, TheOldSessionFillsInBesideTheLiveOne) {
 }
 
 TEST_F(LinkLine, ACredentialThatIsNoGoodIsTheReasonAndLosesNothing) {
-  given_room("rk_right");
+  given_room("rk_right_0123456789abcdef");
   Recording recording(folder_, box_, "FP1");
   recording.record();
   publish({recording.heads(true, false)});
-  start_link("rk_wrong");
+  start_link("rk_wrong_0123456789abcdef");
   ASSERT_TRUE(until([&] {
     return snapshot().condition.reason == LinkReason::kAuthRejected &&
            snapshot().sessions.at(0).reason == LinkReason::kAuthRejected;
@@ -355,13 +355,14 @@ TEST_F(LinkLine, ACredentialThatIsNoGoodIsTheReasonAndLosesNothing) {
   EXPECT_GT(snapshot().last_health_ms, 0) << "/health needs no credential";
   EXPECT_EQ(snapshot().last_auth_ms, 0);
   stop_link();
-  EXPECT_EQ(
-      read_room(reader(recording, "rk_wrong"), [](const RoomEntry&) { return Status(); }).code(),
-      Code::kRejected);
-  start_link("rk_right");
+  EXPECT_EQ(read_room(reader(recording, "rk_wrong_0123456789abcdef"),
+                      [](const RoomEntry&) { return Status(); })
+                .code(),
+            Code::kRejected);
+  start_link("rk_right_0123456789abcdef");
   ASSERT_TRUE(until([&] { return acknowledged(recording); }));
   EXPECT_TRUE(until([&] { return snapshot().last_auth_ms > 0; }));
-  expect_in_room(recording, "rk_right");
+  expect_in_room(recording, "rk_right_0123456789abcdef");
 }
 
 TEST_F(LinkLine, WithoutARoomTheLinkSaysPausedAndStopsAtOnce) {
