@@ -86,6 +86,7 @@ class FakeRoom {
   std::deque<std::string> replies;
   bool greeted = false;
   bool welcomes = true;
+  int resent_held = 0;  // Entries that came although this connection's Welcome named them.
   int again = 0;  // Entries that came although they had been acknowledged or were on their way.
 
  private:
@@ -99,6 +100,7 @@ class FakeRoom {
     greeted = true;
     hello = said;
     if (!welcomes) return;
+    welcomed_ = held;
     words::Frame frame;
     words::Welcome& welcome = *frame.mutable_welcome();
     welcome.set_version(1);
@@ -129,6 +131,7 @@ class FakeRoom {
     const Open entry = *std::exchange(open, std::nullopt);
     ASSERT_EQ(hash_event(entry.bytes).raw(), entry.hash) << "the bytes arrived otherwise";
     arrivals.push_back({entry.key, part.lane()});
+    if (welcomed_.contains(entry.key)) ++resent_held;
     if (held.contains(entry.key) || pending.contains(entry.key)) {
       ++again;
       const std::string& known =
@@ -186,6 +189,7 @@ class FakeRoom {
   }
 
   std::array<std::optional<Open>, 2> open_;
+  std::map<Key, std::string> welcomed_;
 };
 
 }  // namespace pitbox::testing

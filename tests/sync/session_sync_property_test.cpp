@@ -142,6 +142,7 @@ TEST(SessionSyncProperty, TheRoomHoldsEverythingExactlyOnceWhenTheFaultsStop) {
       }
     }
     EXPECT_EQ(world.room_.held.size(), total);
+    EXPECT_EQ(world.room_.resent_held, 0);
     EXPECT_TRUE(world.completed_.try_pop().has_value());
     EXPECT_FALSE(world.refused_.try_pop().has_value());
     ASSERT_FALSE(::testing::Test::HasFailure());
