@@ -15,7 +15,7 @@ class BuilderRig {
   explicit BuilderRig(BatchBuilder::Options options = {}) : builder(options) {}
 
   void add(std::string_view car, std::uint64_t first, std::size_t count,
-           DefinitionPtr definition = rig::numbered_definition()) {
+           const DefinitionPtr& definition = rig::numbered_definition()) {
     std::vector<std::int64_t> times(count, 5);
     std::vector<std::byte> rows(count * definition->row_bytes());
     for (std::size_t i = 0; i < count; ++i) {

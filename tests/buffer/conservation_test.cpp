@@ -50,8 +50,9 @@ TEST(Conservation, ComesBackFromItsCountersAndLeavesOthersAlone) {
 
 TEST(Conservation, NamesEveryReasonDifferently) {
   std::set<std::string_view> names;
-  for (std::size_t i = 0; i < kDropReasons; ++i)
+  for (std::size_t i = 0; i < kDropReasons; ++i) {
     names.insert(to_string(static_cast<DropReason>(i)));
+  }
   EXPECT_EQ(names.size(), kDropReasons);
   names.clear();
   for (std::size_t i = 0; i < kRejectReasons; ++i) {

@@ -55,6 +55,7 @@ TEST(LiveValues, ShowsTheLastRowsPhysicalValuesAndTheVersionOfTheirChange) {
 TEST(LiveValues, TakesTheFirstSixteenChannelsIfNoneWereChosen) {
   LiveValues live({});
   std::vector<std::string> names;
+  names.reserve(20);
   for (int i = 0; i < 20; ++i) names.push_back("c" + std::to_string(i));
   note(live, "7", definition("a", {"first"}), {1});
   note(live, "7", definition("b", names), std::vector<std::uint8_t>(20, 1));

@@ -11,7 +11,7 @@ namespace {
 using rig::Kept;
 using rig::Rig;
 
-RangeSet ranges(std::vector<Range> parts) {
+RangeSet ranges(const std::vector<Range>& parts) {
   RangeSet result;
   for (const Range& part : parts) result.add(part);
   return result;
