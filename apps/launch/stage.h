@@ -1,7 +1,7 @@
 // Stage: a room, a daemon and the link between them, on loopback, in a folder of their own. What
 // `./dev run` and the demo script play on, and tests of the whole line too.
 //
-//   cars ──UDP──► socket held here ──► pitboxd ──► LinkProxy (may be cut) ──► pitbox-room
+//   cars --UDP--> socket held here --> pitboxd --> LinkProxy (may be cut) --> pitbox-room
 //
 // The UDP socket belongs to the stage and is handed to each daemon in turn, as a service manager
 // would, so datagrams wait in the kernel while a daemon is dead.
