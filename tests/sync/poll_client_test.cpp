@@ -101,7 +101,7 @@ TEST_F(PollClientTest, SilenceIsUnreachableWithinItsTime) {
   const BootNs begun = system_clock().boot_now();
   const PollAnswer answer = poll(PollKind::kHealth, "");
   EXPECT_EQ(answer.reason, LinkReason::kUnreachable);
-  EXPECT_GE(system_clock().boot_now() - begun, 400'000'000);
+  EXPECT_GE(system_clock().boot_now() - begun, 350'000'000);
   EXPECT_LT(system_clock().boot_now() - begun, 10'000'000'000);
 }
 

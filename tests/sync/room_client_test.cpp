@@ -56,6 +56,7 @@ class RoomClientTest : public ::testing::Test {
     make(options);
   }
   void make(const RoomClient::Options& options) {
+    client_.reset();
     auto made = RoomClient::create(options);
     ASSERT_TRUE(made.ok());
     client_ = std::move(made).take();
