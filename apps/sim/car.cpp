@@ -177,8 +177,11 @@ void SimCar::measure_chassis(const SimTrack::Place& place) {
 void SimCar::measure_engine() {
   const double speed = speed_ * 3.6;
   const auto index = static_cast<std::size_t>(gear_ - 1);
-  if (gear_ < 6 && speed > kUpshiftKmh[index]) ++gear_;
-  if (gear_ > 1 && speed < kUpshiftKmh[index - 1] - 8) --gear_;
+  if (gear_ < 6 && speed > kUpshiftKmh[index]) {
+    ++gear_;
+  } else if (gear_ > 1 && speed < kUpshiftKmh[index - 1] - 8) {
+    --gear_;
+  }
   const double drag = 0.00065 * speed_ * speed_;
   const double able = std::min(5.5, 330 / std::max(speed_, 5.0));
   const double throttle = std::clamp((accel_smooth_ + drag) / able, 0.0, 1.0) * 100;
