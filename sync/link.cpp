@@ -254,6 +254,7 @@ Result<std::unique_ptr<Link>> Link::create(const Options& options, const Wiring&
     client.api_key = options.api_key;
     client.bearer = options.bearer;
     client.ca_file = options.ca_file;
+    client.tls = room.value().tls;
     client.software = options.software;
     auto made = RoomClient::create(client);
     if (!made.ok()) return made.status();

@@ -298,7 +298,7 @@ Result<std::unique_ptr<RoomClient>> RoomClient::create(const Options& options) {
   lws_context_creation_info info{};
   info.port = CONTEXT_PORT_NO_LISTEN;
   info.protocols = kProtocols.data();
-  info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+  info.options = options.tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0;
   info.user = &state->options;
   info.pt_serv_buf_size = kReceiveChunk;
   // Without it the library sizes its tables by RLIMIT_NOFILE: megabytes on some systems.

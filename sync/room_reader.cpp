@@ -184,6 +184,7 @@ Status read_room(const RoomReaderOptions& options,
   client_options.api_key = options.api_key;
   client_options.bearer = options.bearer;
   client_options.ca_file = options.ca_file;
+  client_options.tls = endpoint.value().tls;
   client_options.handshake_within = options.connect_timeout;
   auto made = RoomClient::create(client_options);
   if (!made.ok()) return made.status();
