@@ -154,6 +154,9 @@ std::uint64_t JournalReader::cut_incarnation() const {
 std::uint64_t JournalReader::cut_sequence() const {
   return state_->meta.cut_sequence;
 }
+bool JournalReader::is_cut() const {
+  return state_->cut < kNoCut;
+}
 const Uuid& JournalReader::box_id() const {
   return state_->meta.box_id;
 }

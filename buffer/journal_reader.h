@@ -65,6 +65,8 @@ class JournalReader {
   // The file this one took over from, and the last of its sequences that counts; 0: none.
   std::uint64_t cut_incarnation() const;
   std::uint64_t cut_sequence() const;
+  // Another file took over from this one: where the session stands is said there.
+  bool is_cut() const;
   const Uuid& box_id() const;
   const std::filesystem::path& file() const;
 

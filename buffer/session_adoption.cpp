@@ -157,9 +157,10 @@ void Adoption::cut_older(JournalReader& reader) {
   older->last = std::min(older->last, reader.cut_sequence());
 }
 
-// A later file of the session has carried the positions of the earlier ones, and those of a file
-// that was cut may lie beyond its cut: so the last one read wins.
+// The file that took over from a cut one has carried its positions; those that the cut one shows
+// may lie beyond the cut, and a position that is too far is data lost.
 void Adoption::keep_positions(JournalReader& reader) {
+  if (reader.is_cut()) return;
   const auto positions = reader.positions();
   if (!positions.ok()) return;
   for (const auto& [source, at] : positions.value()) positions_[{source, at.ring_id}] = at;

@@ -58,12 +58,11 @@ std::string SessionStore::State::why_not_append(const FileRecord& file) const {
   if (!mark || mark->incarnation != file.incarnation) return {};
   if (mark->failed) return "its last commit failed";
   auto reader = JournalReader::open(path_of(file));
-  if (!reader.ok()) return {};  // Opening it to append says more.
+  if (!reader.ok()) return reader.status().message();
   const auto last = reader.value()->last_sequence();
-  if (last.ok() && last.value() < mark->last) {
-    return "it holds less than was committed: an older copy, or a disk that forgot";
-  }
-  return {};
+  if (!last.ok()) return last.status().message();
+  if (last.value() >= mark->last) return {};
+  return "it holds less than was committed: an older copy, or a disk that forgot";
 }
 
 // Null with `why_not` set: another file must take over.

@@ -523,6 +523,41 @@ TEST_F(Store, RemembersConsumedPositionsAcrossSessionsAndFiles) {
   EXPECT_EQ(store_->consumed("udp", 5).value()->position, 7U);
 }
 
+TEST_F(Store, TakesAFileBackThatWasAwayButNotItsWordBeyondTheCut) {
+  FailingDisk::install();
+  defaults_.vfs = FailingDisk::kName;
+  open();
+  begin();
+  given_commits(3);
+  const fs::path file = journal_->file();
+  Commit failed = commit_of({test_batch("7", 1000)});
+  failed.positions["udp"] = {.ring_id = 5, .position = 1000};
+  FailingDisk::fail_sync = true;
+  ASSERT_FALSE(journal_->commit(failed).ok());
+  FailingDisk::fail_sync = false;
+  auto next = store_->replace(std::move(journal_), carry_of(3), 0, "commit failed");
+  ASSERT_TRUE(next.ok()) << next.status().message();
+  journal_ = std::move(next).take();
+  given_commits(1);
+  close();
+  for (const char* ending : {"", "-wal"}) {
+    fs::rename(file.string() + ending, (folder_ / "away.db").string() + ending);
+  }
+  restart();
+  EXPECT_TRUE(store_->heads(journal_.get()).value().sessions.at(0).files.empty());
+  close();
+  for (const char* ending : {"", "-wal"}) {
+    fs::rename((folder_ / "away.db").string() + ending, file.string() + ending);
+  }
+  open();
+  EXPECT_EQ(store_->consumed("udp", 5).value()->position, 3U);
+  resume();
+  EXPECT_EQ(store_->consumed("udp", 5).value()->position, 4U);
+  const auto heads = store_->heads(journal_.get());
+  ASSERT_EQ(heads.value().sessions.at(0).files.size(), 1U);
+  EXPECT_EQ(heads.value().sessions[0].files[0].last, 3U);
+}
+
 TEST_F(Store, EndsASessionWhoseJournalIsBroken) {
   FailingDisk::install();
   defaults_.vfs = FailingDisk::kName;
