@@ -9,6 +9,7 @@
 #include <chrono>
 #include <deque>
 #include <map>
+#include <type_traits>
 
 #include "proto/frames.h"
 #include "room/http_api.h"
@@ -102,7 +103,18 @@ void log_line(int level, const char* line) {
   }
 }
 
-void wake(lws_sorted_usec_list_t*) {}
+// Ends the wait of lws_service(). The library also rings what is due before it starts to wait, and
+// then waits for the next event of any kind (libwebsockets 4.1.6, _lws_plat_service_tsi): without
+// the cancellation an alarm set for a few microseconds was an alarm lost.
+struct Alarm {
+  lws_sorted_usec_list_t timer{};  // First, so that its address is the alarm's.
+  lws_context* context = nullptr;
+};
+static_assert(std::is_standard_layout_v<Alarm>);
+
+void ring(lws_sorted_usec_list_t* timer) {
+  lws_cancel_service(reinterpret_cast<Alarm*>(timer)->context);
+}
 
 bool is_loopback(const std::string& address) {
   in_addr raw{};
@@ -150,7 +162,7 @@ class RoomServer::State final : public Outbound {
   std::unique_ptr<HttpApi> api_;
   lws_context* context_ = nullptr;
   lws_vhost* vhost_ = nullptr;
-  lws_sorted_usec_list_t timer_{};
+  Alarm alarm_;
   std::map<ConnectionId, Connection> connections_;
   ConnectionId last_id_ = 0;
   Clock::time_point keys_checked_{};
@@ -198,7 +210,7 @@ const lws_protocols kProtocols[] = {
 
 RoomServer::State::~State() {
   if (context_ != nullptr) {
-    lws_sul_schedule(context_, 0, &timer_, wake, LWS_SET_TIMER_USEC_CANCEL);
+    lws_sul_cancel(&alarm_.timer);
     lws_context_destroy(context_);
   }
 }
@@ -240,6 +252,7 @@ Status RoomServer::State::listen() {
   info.gid = info.uid = static_cast<decltype(info.gid)>(-1);
   context_ = lws_create_context(&info);
   if (context_ == nullptr) return {Code::kFatal, "libwebsockets cannot start"};
+  alarm_.context = context_;
   vhost_ = lws_create_vhost(context_, &info);
   if (vhost_ != nullptr && port() > 0) return {};
   return {Code::kRejected,
@@ -411,7 +424,7 @@ void RoomServer::State::turn() {
     wait = std::min(wait, std::max(until, std::chrono::microseconds(1)));
   }
   if (has_more) wait = std::chrono::microseconds(1);
-  lws_sul_schedule(context_, 0, &timer_, wake, wait.count());
+  lws_sul_schedule(context_, 0, &alarm_.timer, ring, wait.count());
 }
 
 void RoomServer::State::run() {
@@ -426,7 +439,7 @@ void RoomServer::State::serve_last() {
     if (connection.is_established) close(id, CloseCode::kGoingAway, "server_closing");
   }
   while (!connections_.empty() && Clock::now() < deadline) {
-    lws_sul_schedule(context_, 0, &timer_, wake, 50'000);
+    lws_sul_schedule(context_, 0, &alarm_.timer, ring, 50'000);
     lws_service(context_, 0);
   }
 }

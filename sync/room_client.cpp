@@ -11,6 +11,7 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -67,6 +68,22 @@ struct RoomConnection {
   }
 };
 
+namespace {
+
+// Ends the wait of lws_service(). It must say so: the library also rings what became due before it
+// starts to wait, and then waits for the next event of any kind (libwebsockets 4.1.6).
+struct Alarm {
+  lws_sorted_usec_list_t timer{};  // First, so that its address is the alarm's.
+  lws_context* context = nullptr;
+};
+static_assert(std::is_standard_layout_v<Alarm>);
+
+void ring(lws_sorted_usec_list_t* timer) {
+  lws_cancel_service(reinterpret_cast<Alarm*>(timer)->context);
+}
+
+}  // namespace
+
 struct RoomClient::State {
   Options options;
   lws_context* context = nullptr;
@@ -74,7 +91,7 @@ struct RoomClient::State {
   Id last_id = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
-  lws_sorted_usec_list_t alarm{};
+  Alarm alarm;
 
   RoomConnection* find(Id id) {
     const auto it = connections.find(id);
@@ -310,11 +327,12 @@ Result<std::unique_ptr<RoomClient>> RoomClient::create(const Options& options) {
   }
   state->context = lws_create_context(&info);
   if (state->context == nullptr) return Status(Code::kFatal, "libwebsockets does not start");
+  state->alarm.context = state->context;
   return std::unique_ptr<RoomClient>(new RoomClient(std::move(state)));
 }
 
 RoomClient::~RoomClient() {
-  lws_sul_cancel(&state_->alarm);
+  lws_sul_cancel(&state_->alarm.timer);
   lws_context_destroy(state_->context);
 }
 
@@ -412,11 +430,10 @@ void RoomClient::service(std::chrono::nanoseconds wait_max) {
   if (wait <= 0) {
     lws_service(state_->context, -1);
   } else {
-    const auto microseconds = std::max<BootNs>(wait / 1000, 1000);
-    lws_sul_schedule(
-        state_->context, 0, &state_->alarm, [](lws_sorted_usec_list_t*) {}, microseconds);
+    const auto microseconds = std::max<BootNs>(wait / 1000, 1);
+    lws_sul_schedule(state_->context, 0, &state_->alarm.timer, ring, microseconds);
     lws_service(state_->context, 0);
-    lws_sul_cancel(&state_->alarm);
+    lws_sul_cancel(&state_->alarm.timer);
   }
   const BootNs now = system_clock().boot_now();
   for (auto& [id, connection] : state_->connections) {

@@ -45,12 +45,14 @@ class RoomServerTest : public ::testing::Test {
   std::filesystem::path keys_file() const { return directory_.path() / "keys"; }
 
   void start(bool no_auth = true) {
+    stop();
     RoomServer::Options options;
     options.port = 0;
     options.no_auth = no_auth;
     if (!no_auth) options.keys_file = keys_file();
     options.rooms.directory = directory_.path() / "store";
     options.rooms.hello_limit = hello_limit_;
+    options.rooms.room.commit_delay_min = commit_delay_;
     options.connections_max = 8;
     auto server = RoomServer::open(options);
     ASSERT_TRUE(server.ok()) << server.status().message();
@@ -86,6 +88,7 @@ class RoomServerTest : public ::testing::Test {
   Uuid session_ = Uuid::mint();
   Uuid box_ = Uuid::mint();
   std::chrono::seconds hello_limit_{60};
+  std::chrono::microseconds commit_delay_{2'000};
   std::unique_ptr<RoomServer> server_;
   int port_ = 0;
   std::thread thread_;
@@ -151,6 +154,21 @@ TEST_F(RoomServerTest, ALateViewerGetsDefinitionsLapsAndHistoryThenLive) {
   give(*box, batch(41));
   read_until([&] { return received.entries.size() == 41; });
   EXPECT_EQ(received.entries.back().sequence, 41U);
+}
+
+TEST_F(RoomServerTest, ACommitThatIsDueInAMomentWaitsForNothingElse) {
+  // A bug: an alarm due when the library looked for the first time was lost, and the Ack came with
+  // the next ping, ten seconds later. How short a delay does it depends on the machine.
+  std::uint64_t sequence = 0;
+  for (int delay_us = 20; delay_us < 400; delay_us += 20) {
+    commit_delay_ = std::chrono::microseconds(delay_us);
+    start();
+    auto box = connect_box();
+    for (int i = 0; i < 10; ++i) {
+      give(*box, batch(++sequence));
+      ASSERT_EQ(box->expect(words::Frame::kAck).ack().through(), sequence) << delay_us << " us";
+    }
+  }
 }
 
 TEST_F(RoomServerTest, WithoutAValidKeyThereIsNoWayIn) {

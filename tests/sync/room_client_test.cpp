@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <thread>
@@ -109,6 +110,23 @@ TEST_F(RoomClientTest, SendsTheCredentialTheProtocolAndTheNameOfTheHost) {
   EXPECT_EQ(server_.header("Host"), "localhost:" + std::to_string(server_.port()));
   EXPECT_EQ(server_.heard.find("Origin:"), std::string::npos);
   EXPECT_EQ(server_.heard.find("permessage-deflate"), std::string::npos);
+}
+
+TEST_F(RoomClientTest, AWaitThatIsOverBeforeItBeginsStillEnds) {
+  // A bug: an alarm that was due when the library looked for the first time ended no wait, and the
+  // link stood still until something else happened.
+  std::atomic<bool> is_back{false};
+  std::atomic<bool> was_freed{false};
+  std::thread watchdog([&] {
+    const BootNs deadline = system_clock().boot_now() + 10'000'000'000;
+    while (!is_back && system_clock().boot_now() < deadline) std::this_thread::yield();
+    was_freed = !is_back;
+    client_->wake();
+  });
+  for (int i = 0; i < 100 && !was_freed; ++i) client_->service(std::chrono::nanoseconds(1));
+  is_back = true;
+  watchdog.join();
+  EXPECT_FALSE(was_freed);
 }
 
 TEST_F(RoomClientTest, ABearerTokenIsAnAuthorizationHeader) {
