@@ -1,13 +1,16 @@
 // The figures of the whole line: real daemon, real room, real link, one simulated load each.
 //
 //   throughput   full-rate cars as fast as the simulator makes them: what the daemon kept per
-//   second,
-//                and per second of its processor time
-//   size         bytes on the room's socket, both ways, per sample; live view off
+//                second, and per second of its processor time; one burst
+//   sustained    the same at a fixed rate of 8.5 M samples/s, for the whole duration
+//   full-rate    full-rate cars in real time: bytes on the room's socket, both ways, per sample;
+//                live view off
 //   latency      from the kernel's receive stamp of a datagram to the moment a subscriber of the
-//   room
-//                has the decoded row, durability at both ends included
-//   rest         processor time and memory at a GT3 car's 4,000 samples/s
+//                room has the decoded row, durability at both ends included
+//   gt3          processor time and memory at a GT3 car's 4,000 samples/s
+//
+// What a durable write costs on this disk is measured before each run and printed with it: two of
+// them (the journal's, the room's) are part of every latency.
 //
 // No figure is printed from a run in which the kernel dropped a datagram, or in which the journal
 // does not hold as many samples as the simulator sent, or from a build with assertions of the
@@ -32,6 +35,7 @@
 
 #include "apps/launch/stage.h"
 #include "apps/sim/track.h"
+#include "bench/disk_probe.h"
 #include "buffer/clock.h"
 #include "buffer/journal_reader.h"
 #include "buffer/session_store.h"
@@ -136,6 +140,7 @@ struct Figures {
   std::uint64_t resident_kib = 0;
   std::uint64_t resident_most_kib = 0;
   std::vector<std::int64_t> ages_us;
+  DiskProbe disk;
 };
 
 std::uint64_t samples_in(const fs::path& state, const Uuid& session) {
@@ -171,6 +176,9 @@ Result<Figures> measure(const fs::path& programs, const Run& run) {
   if (run.measures_latency) latency = std::make_unique<LatencyReader>(stage.room_url(), session);
 
   Figures figures;
+  auto disk = DiskProbe::measure(folder);
+  if (!disk.ok()) return disk.status();
+  figures.disk = disk.value();
   const pid_t daemon = stage.daemon().pid();
   const double processor_before = processor_seconds(daemon);
   const auto began = steady_clock::now();
@@ -224,6 +232,7 @@ ordered_json report(const std::string& name, const Figures& figures) {
       {"bytes_per_sample", static_cast<double>(figures.bytes_up + figures.bytes_down) / samples},
       {"resident_mib", static_cast<double>(figures.resident_kib) / 1024},
       {"resident_most_mib", static_cast<double>(figures.resident_most_kib) / 1024}};
+  json["disk_write_ms"] = {{"p50", figures.disk.p50_ms}, {"p99", figures.disk.p99_ms}};
   if (!figures.ages_us.empty()) {
     const auto at = [&](double share) {
       const auto last = static_cast<double>(figures.ages_us.size() - 1);
@@ -236,8 +245,10 @@ ordered_json report(const std::string& name, const Figures& figures) {
 
 int run_all(const fs::path& programs, int duration_s, const std::string& only) {
   const std::string duration = std::to_string(duration_s);
+  const std::string sixteen_fold = std::to_string(16 * duration_s);
   const std::vector<std::pair<std::string, Run>> runs = {
       {"throughput", {{"--cars", "4", "--seconds", duration, "--speed", "max"}}},
+      {"sustained", {{"--cars", "4", "--seconds", sixteen_fold, "--speed", "16"}}},
       {"full-rate", {{"--cars", "2", "--seconds", duration}}},
       {"latency", {{"--cars", "2", "--gt3", "--seconds", duration}, true}},
       {"gt3", {{"--cars", "1", "--gt3", "--seconds", duration}}}};
@@ -266,7 +277,7 @@ int main(int argc, char** argv) {
   int duration_s = 30;
   std::string only;
   app.add_option("--seconds", duration_s, "of car time, each run")->capture_default_str();
-  app.add_option("--only", only, "throughput, full-rate, latency or gt3");
+  app.add_option("--only", only, "throughput, sustained, full-rate, latency or gt3");
   CLI11_PARSE(app, argc, argv);
   setenv("PITBOX_LIVE_VIEW_HZ", "0", 1);
   return pitbox::run_all(PITBOX_BIN_DIR, duration_s, only);
