@@ -81,6 +81,10 @@ int socket_type(SourceKind kind) {
 
 }  // namespace
 
+Status ListeningSocket::check_address(const SourceOptions& options) {
+  return parse_address(options.address, options.port).status();
+}
+
 Result<ListeningSocket> ListeningSocket::open(const SourceOptions& options) {
   if (options.inherited_socket >= 0) {
     ListeningSocket adopted(options.inherited_socket);

@@ -18,6 +18,8 @@ class ListeningSocket {
   // Binds, and for TCP listens; or adopts options.inherited_socket, which must be of the kind.
   // Non-blocking and close-on-exec either way. kRejected for an address that is none, or taken.
   static Result<ListeningSocket> open(const SourceOptions& options);
+  // What open() says of the address alone, without a socket.
+  static Status check_address(const SourceOptions& options);
   ListeningSocket(ListeningSocket&& other) noexcept
       : descriptor_(std::exchange(other.descriptor_, -1)) {}
   ListeningSocket& operator=(ListeningSocket&&) = delete;

@@ -204,6 +204,9 @@ bool SessionSync::open_entry(Lane lane, BootNs now) {
       return false;
     }
     file.lanes.sent(Range{entry.first, entry.last});
+    // The wait for an acknowledgement begins here. The part itself may come later, after its
+    // definitions, and what was last sent before that may be a long silence ago.
+    if (in_flight_.empty()) last_part_ = now;
     InFlight& in_flight = in_flight_[{*it, entry.first}];
     pacing_.forget(in_flight.bytes);  // Pulled again while in flight: counted once.
     in_flight = InFlight{entry.last, 0, false, pacing_.mark(now)};

@@ -62,6 +62,16 @@ void show(const std::string& line) {
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
+// What a program that failed said last.
+std::string last_line(const std::filesystem::path& log, const std::string& otherwise) {
+  std::ifstream file(log);
+  std::string last = otherwise;
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty()) last = line;
+  }
+  return last;
+}
+
 std::vector<std::string> player(const LiveRunOptions& options, const Stage& stage) {
   if (!options.input.empty()) {
     return {"feed", std::filesystem::absolute(options.input).string(), "--to",
@@ -105,7 +115,11 @@ Status run_live(const LiveRunOptions& options) {
     }
     if (was_playing && !playing.value().is_running()) {
       was_playing = false;
-      show(options.input.empty() ? "the simulator stopped; see cars.log" : "the recording is over");
+      if (playing.value().wait(milliseconds(0)).value_or(1) != 0) {
+        return {Code::kRejected,
+                last_line(stage.value()->log_directory() / "cars.log", "the cars stopped")};
+      }
+      show("the recording is over");
       std::fprintf(stderr, "\n");
     }
     if (!stage.value()->daemon().is_running()) {
@@ -116,7 +130,9 @@ Status run_live(const LiveRunOptions& options) {
   }
   std::fprintf(stderr, "\nstopping\n");
   playing.value().stop(milliseconds(5000));
-  return {};
+  // So that the next run is a session of its own, and this one's last lap is an in lap.
+  const auto ended = stage.value()->ask(R"({"command":"session_end"})");
+  return ended.ok() ? Status() : ended.status();
 }
 
 }  // namespace pitbox

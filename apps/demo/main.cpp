@@ -54,14 +54,20 @@ int run_program(int argc, char** argv) {
   std::uint64_t seed = 7;
   pitbox::LiveRunOptions live;
   live.folder = "run";
-  app.add_flag("--demo", is_demo, "play the script of about 90 s and compare the books");
-  app.add_option("--json", json_file, "with --demo: write the ledger there");
-  app.add_option("--seed", seed, "with --demo: of the simulated cars")->capture_default_str();
-  app.add_option("--input", live.input, "play this recording (NMEA) instead of simulated cars")
-      ->check(CLI::ExistingFile);
+  CLI::Option* demo_flag =
+      app.add_flag("--demo", is_demo, "play the script of about 90 s and compare the books");
+  app.add_option("--json", json_file, "with --demo: write the ledger there")->needs(demo_flag);
+  app.add_option("--seed", seed, "with --demo: of the simulated cars")
+      ->needs(demo_flag)
+      ->capture_default_str();
+  CLI::Option* input =
+      app.add_option("--input", live.input, "play this recording (NMEA) instead of simulated cars")
+          ->check(CLI::ExistingFile)
+          ->excludes(demo_flag);
   app.add_option("--track", live.track_file,
-                 "with --input: file with a [track] table (default: Orlando Kart Center)")
-      ->check(CLI::ExistingFile);
+                 "with --input: file with a [track] table alone (default: Orlando Kart Center)")
+      ->check(CLI::ExistingFile)
+      ->needs(input);
   app.add_option("--folder", live.folder, "where journals and logs go")->capture_default_str();
   app.add_option("--room-port", live.room_port, "of room and page")->capture_default_str();
   app.add_option("--source-port", live.source_port, "UDP port of the cars")->capture_default_str();

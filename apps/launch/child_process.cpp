@@ -52,7 +52,10 @@ void redirect_output(const std::filesystem::path& file) {
 [[noreturn]] void become(const ChildProcess::Options& options, pid_t starter) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != starter) _exit(127);  // It died before the line above.
-  signal(SIGINT, SIG_IGN);  // Ctrl-C is for the launcher, which stops its children in order.
+  // Ctrl-C is for the launcher, which stops its children in order. A group of its own, because a
+  // program that waits for the signal (sigwait) gets it even where it is ignored.
+  setpgid(0, 0);
+  signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_DFL);
   signal(SIGPIPE, SIG_DFL);
   // Libraries open sockets without close-on-exec; a listening one that lives on in a child keeps

@@ -1,6 +1,7 @@
 // `pitbox`: the command line. Each command is a file of its own (command.h).
 
 #include <google/protobuf/stubs/logging.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -15,9 +16,7 @@ constexpr const char* kFooter =
     "Exit codes: 0 done; 1 a comparison found something missing, duplicated or different;\n"
     "2 wrong usage, or something could not be read, written or reached.";
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   // It complains on stderr about bytes that our own parsers refuse, count and report.
   google::protobuf::SetLogHandler(nullptr);
   CLI::App app("Pitbox: hears every car, keeps every sample, and tells the factory.", "pitbox");
@@ -55,9 +54,19 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? pitbox::kExitDone : pitbox::kExitFailed;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? pitbox::kExitDone : pitbox::kExitFailed;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "pitbox: %s\n", error.what());
-    return pitbox::kExitFailed;
   }
   return context.exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "pitbox: %s\n", error.what());
+  } catch (...) {
+    std::fprintf(stderr, "pitbox: stopped by an exception without a name\n");
+  }
+  return pitbox::kExitFailed;
 }

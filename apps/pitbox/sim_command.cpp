@@ -86,7 +86,7 @@ class Run {
   Status run() {
     Status status = drive();
     // The books are closed whatever happened; the first error is the one to report.
-    const Status flushed = flush();
+    Status flushed = flush();
     if (!status.ok() && !was_interrupted()) return status;
     return flushed;
   }

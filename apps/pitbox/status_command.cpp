@@ -49,13 +49,13 @@ void print_link(const json& status) {
   const auto waiting =
       std::max(number(status, "/batches/pending"), number(status, "/link/waiting"));
   if (waiting == 0) {
-    std::printf("waiting    nothing: Synced\n");
+    std::printf("waiting    nothing (synced)\n");
   } else {
     std::printf("waiting    %lu batches and events\n", waiting);
   }
   for (const char* part : {"health", "auth", "room"}) {
     const std::string last = text(status, (std::string("/last/") + part).c_str());
-    std::printf("last %-6s%s\n", part, last.empty() ? "never" : last.c_str());
+    std::printf("last %-6s %s\n", part, last.empty() ? "never" : last.c_str());
   }
 }
 
@@ -87,6 +87,9 @@ void print_sources(const json& status) {
                 text(source, "/name").c_str(), text(source, "/kind").c_str(),
                 text(source, "/endpoint").c_str(), number(source, "/messages"),
                 number(source, "/ring_used_percent"));
+    if (const auto refused = number(source, "/refused"); refused > 0) {
+      std::printf("           %lu connections refused: as many as it takes are open\n", refused);
+    }
     if (const std::string error = text(source, "/error"); !error.empty()) {
       std::printf("           %s\n", error.c_str());
     }

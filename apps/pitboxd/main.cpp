@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <string>
 
+#include "apps/pitboxd/check.h"
 #include "apps/pitboxd/daemon.h"
 #include "config/config.h"
 
@@ -80,6 +81,11 @@ int run_program(int argc, char** argv) {
   if (print) {
     std::fputs(pitbox::print_config(config.value(), false).c_str(), stdout);
     return 0;
+  }
+  const pitbox::Status usable = pitbox::check_options(config.value());
+  if (!usable.ok()) {
+    std::fprintf(stderr, "pitboxd: %s: %s\n", file.c_str(), usable.message().c_str());
+    return kExitBadConfig;
   }
   if (check) {
     std::printf("%s: right, %zu source%s\n", file.c_str(), config.value().sources.size(),

@@ -1,5 +1,6 @@
 #include "apps/pitboxd/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <filesystem>
@@ -89,8 +90,9 @@ Result<Link::Options> link_options(const Config& config) {
   options.software = "pitbox " PITBOX_VERSION;
   options.bytes_per_second_max = static_cast<std::uint64_t>(config.room_budget_kbit_s) * 1000 / 8;
   if (config.live_view_hz > 0) {
-    options.live_view.period =
-        std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / config.live_view_hz));
+    // Less often than once an hour is once an hour: a smaller rate would not fit the type.
+    const double period_s = std::min(1 / config.live_view_hz, 3600.0);
+    options.live_view.period = std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 * period_s));
   }
   return options;
 }

@@ -193,6 +193,26 @@ TEST_F(SessionSyncTest, ALinkWithNothingInFlightIsNotSuspected) {
   EXPECT_FALSE(sync().step(now_).has_value());
 }
 
+TEST_F(SessionSyncTest, DefinitionsThatGoAheadAfterALongSilenceAreNoHalfOpenLink) {
+  // A bug: the cars of a session that had been open for a while went out, and the link reported
+  // no_ack of 0 bytes, because a definition was on its way and the last part was long ago.
+  given_entries(1);
+  connect();
+  run(2);
+  now_ += 20'000 * kMs;
+  ASSERT_FALSE(sync().step(now_).has_value());
+  commit_more(1, 20'000);
+  std::string frame;
+  ASSERT_TRUE(sync().next_frame(now_, frame));
+  room_.take(frame);
+  EXPECT_FALSE(sync().step(now_).has_value());
+  // But if the rest never goes, that is one.
+  now_ += 8'000 * kMs;
+  const auto verdict = sync().step(now_);
+  ASSERT_TRUE(verdict.has_value());
+  EXPECT_EQ(verdict->reason, LinkReason::kNoAck);
+}
+
 TEST_F(SessionSyncTest, ABigEntryOnASlowLinkIsNotTakenForAHalfOpenOne) {
   given_entries(1, 200'000);
   room_.connect();
