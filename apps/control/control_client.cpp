@@ -27,11 +27,8 @@ Result<std::string> ask_daemon(const std::filesystem::path& socket, std::string_
   boost::system::error_code outcome = asio::error::would_block;
   std::size_t answer_bytes = 0;
   asio::async_write(
-      connection, asio::buffer(line), [&](const boost::system::error_code& written, std::size_t) {
-        if (written) {
-          outcome = written;
-          return;
-        }
+      connection, asio::buffer(line), [&](const boost::system::error_code&, std::size_t) {
+        // Whether or not it was taken: a server that hung up may have said why before it did.
         asio::async_read_until(connection, answer, '\n',
                                [&](const boost::system::error_code& read, std::size_t bytes) {
                                  outcome = read;

@@ -86,12 +86,21 @@ class Client : public std::enable_shared_from_this<Client> {
   std::string reply_;
 };
 
+constexpr std::string_view kTooManyClients =
+    "{\"ok\":false,\"error\":\"the control socket has 16 clients; try again when one has gone\"}\n";
+static_assert(ControlServer::kMaxClients == 16);
+
 void accept_next(Local::acceptor& acceptor, std::size_t& clients,
                  const ControlServer::Handler& handler) {
   acceptor.async_accept([&](const boost::system::error_code& error, Local::socket socket) {
     if (error == asio::error::operation_aborted) return;
     if (!error && clients < ControlServer::kMaxClients) {
       std::make_shared<Client>(std::move(socket), clients, handler)->read();
+    } else if (!error) {
+      // A fresh socket's buffer takes it at once; if not, the close says as much.
+      boost::system::error_code ignored;
+      socket.non_blocking(true, ignored);
+      socket.write_some(asio::buffer(kTooManyClients), ignored);
     }
     accept_next(acceptor, clients, handler);
   });

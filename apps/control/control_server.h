@@ -1,10 +1,10 @@
 // ControlServer: the daemon's Unix socket. A client sends one JSON object a line and gets one JSON
-// object a line back; what the objects say is control_words.h.
+// object a line back; what the objects say is docs/control.md.
 //
 // Threads: its own, named `status`. The handler is called on it, one request at a time, and may
 // take as long as the recorder needs to answer; other clients wait.
 //
-// Limits: kMaxClients connections (more are closed at once), kMaxRequestBytes a line (a longer one
+// Limits: kMaxClients connections (more are told so and closed), kMaxRequestBytes a line (a longer one
 // closes the connection), kIdleSeconds without a request. The socket has mode 0660: the group may
 // control the daemon.
 
