@@ -4,9 +4,9 @@
 // Threads: its own, named `status`. The handler is called on it, one request at a time, and may
 // take as long as the recorder needs to answer; other clients wait.
 //
-// Limits: kMaxClients connections (more are told so and closed), kMaxRequestBytes a line (a longer one
-// closes the connection), kIdleSeconds without a request. The socket has mode 0660: the group may
-// control the daemon.
+// Limits: kMaxClients connections (more are told so and closed), kMaxRequestBytes a line (a longer
+// one closes the connection), kIdleSeconds without a request. The socket has mode 0660: the group
+// may control the daemon.
 
 #pragma once
 
