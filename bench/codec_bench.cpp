@@ -178,7 +178,7 @@ Recording record(bool mixed, std::int64_t batch_ms) {
   return recording;
 }
 
-void report(benchmark::State& state, const Recording& recording) {
+void report_codec(benchmark::State& state, const Recording& recording) {
   state.counters["samples/s"] =
       benchmark::Counter(recording.samples, benchmark::Counter::kIsIterationInvariantRate);
   state.counters["bytes/sample"] = recording.bytes / recording.samples;
@@ -191,7 +191,7 @@ void encode(benchmark::State& state, bool mixed) {
       benchmark::DoNotOptimize(encode_batch("27", groups).blob.size());
     }
   }
-  report(state, recording);
+  report_codec(state, recording);
 }
 
 void decode(benchmark::State& state, bool mixed) {
@@ -201,7 +201,7 @@ void decode(benchmark::State& state, bool mixed) {
       benchmark::DoNotOptimize(decode_batch("27", batch.blob, recording.lookup).value().rows);
     }
   }
-  report(state, recording);
+  report_codec(state, recording);
 }
 
 BENCHMARK_CAPTURE(encode, integer_car, false)->ArgName("ms")->Arg(100)->Arg(1000);

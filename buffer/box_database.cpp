@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kBoxApplicationId = 0x50424231;  // "PBB1"
 constexpr std::int64_t kBoxFormat = 1;
-constexpr int kBusyMs = 500;
+constexpr int kBoxBusyMs = 500;
 
 constexpr char kCreate[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value NOT NULL);"
@@ -32,10 +32,6 @@ constexpr char kCreate[] =
 constexpr std::array kStates = {FileState::kLive, FileState::kAside, FileState::kQuarantined,
                                 FileState::kMissing};
 
-Status corrupt(const std::string& message) {
-  return {Code::kCorrupt, message};
-}
-
 std::optional<FileState> parse_state(std::string_view text) {
   for (const FileState state : kStates) {
     if (text == to_string(state)) return state;
@@ -52,7 +48,7 @@ Status check_box(Database& database) {
       format.value() <= kBoxFormat + 1) {
     return {};
   }
-  return corrupt("not a box.db of this format");
+  return Status::corrupt("not a box.db of this format");
 }
 
 // Calls `take` for each row; stops at the first refusal.
@@ -71,7 +67,7 @@ Status each(Database& database, std::string_view sql, Take take) {
 
 Status load_session(const Statement& row, BoxContents& box) {
   const auto id = Uuid::parse(row.text(0));
-  if (!id.ok()) return corrupt("a session's id");
+  if (!id.ok()) return Status::corrupt("a session's id");
   SessionRecord session;
   session.info = {.id = id.value(),
                   .name = std::string(row.text(1)),
@@ -92,7 +88,7 @@ Status load_file(const Statement& row, BoxContents& box) {
   const auto state = parse_state(row.text(7));
   const auto rekeyed_from = parse_hex_id(row.text(11));
   if (!incarnation.ok() || !session.ok() || !token.ok() || !state || !rekeyed_from.ok()) {
-    return corrupt("a file's row");
+    return Status::corrupt("a file's row");
   }
   FileRecord file;
   file.incarnation = incarnation.value();
@@ -118,7 +114,7 @@ Result<BoxContents> load_box(Database& database) {
       each(database, "SELECT value FROM meta WHERE key = 'box_id'", [&](Statement& row) {
         const auto id = Uuid::parse(row.text(0));
         if (id.ok()) box.box_id = id.value();
-        return id.ok() ? Status() : corrupt("the box's id");
+        return id.ok() ? Status() : Status::corrupt("the box's id");
       });
   if (!status.ok()) return status;
   status = each(database,
@@ -134,7 +130,7 @@ Result<BoxContents> load_box(Database& database) {
   status = each(database, "SELECT incarnation, first, last FROM acknowledged", [&](Statement& row) {
     const auto incarnation = parse_hex_id(row.text(0));
     if (!incarnation.ok() || row.integer(1) < 1 || row.integer(2) < row.integer(1)) {
-      return corrupt("an acknowledged range");
+      return Status::corrupt("an acknowledged range");
     }
     const auto file = box.files.find(incarnation.value());
     if (file != box.files.end()) file->second.acknowledged.add(Range{row.u64(1), row.u64(2)});
@@ -255,7 +251,7 @@ Result<BoxDatabase> BoxDatabase::open(const std::filesystem::path& file) {
   auto opened = Database::open(file, Database::Mode::kCreate);
   if (!opened.ok()) return opened.status();
   Database database = std::move(opened).take();
-  database.set_busy_timeout_ms(kBusyMs);
+  database.set_busy_timeout_ms(kBoxBusyMs);
   Status status = database.distrust(kMaxJournalValueBytes);
   if (!status.ok()) return status;
   const auto tables = database.integer("SELECT count(*) FROM sqlite_master");
@@ -277,7 +273,7 @@ Result<BoxDatabase> BoxDatabase::open(const std::filesystem::path& file) {
   // It is small, so all of it can be looked at.
   const auto sound = database.text("PRAGMA quick_check(1)");
   if (!sound.ok()) return sound.status();
-  if (sound.value() != "ok") return corrupt(sound.value());
+  if (sound.value() != "ok") return Status::corrupt(sound.value());
   return BoxDatabase(std::move(database));
 }
 
@@ -323,7 +319,7 @@ Status BoxDatabase::put_rows(const BoxChange& change) {
 Result<BoxContents> read_box(const std::filesystem::path& file) {
   auto opened = Database::open(file, Database::Mode::kReadOnly);
   if (!opened.ok()) return opened.status();
-  opened.value().set_busy_timeout_ms(kBusyMs);
+  opened.value().set_busy_timeout_ms(kBoxBusyMs);
   Status status = opened.value().distrust(kMaxJournalValueBytes);
   if (status.ok()) status = check_box(opened.value());
   if (!status.ok()) return status;

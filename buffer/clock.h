@@ -14,6 +14,8 @@ namespace pitbox {
 using BootNs = std::int64_t;
 using WallNs = std::int64_t;
 
+inline constexpr BootNs kNsPerMs = 1'000'000;
+
 class Clock {
  public:
   virtual ~Clock() = default;

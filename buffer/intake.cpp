@@ -1,16 +1,9 @@
 #include "buffer/intake.h"
 
-#include "proto/text.h"
+#include "buffer/journal_schema.h"
 
 namespace pitbox {
-namespace {
-
-// What the journal takes for one.
-bool is_car_name(std::string_view car) {
-  return !car.empty() && car.size() <= kMaxNameBytes && is_plain_text(car);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Intake::Intake(const Options& options, MakeLapEngine make_lap_engine)
     : memory_bytes_(options.memory_bytes),
@@ -31,7 +24,7 @@ void Intake::rows(const RowBlock& block) {
   conservation_.records.decoded += block.count;
   // A decoder's mistake, not a CHECK: the same bytes wait in the ring for the next process, which
   // would stop at them again, and so on for ever.
-  if (!consistent(block) || !is_car_name(block.car)) {
+  if (!consistent(block) || !is_car_name(block.car, false)) {
     conservation_.reject(RejectReason::kMalformed, block.count);
     return;
   }
@@ -67,7 +60,7 @@ void Intake::lose(DropReason reason, std::string_view gap_reason, std::uint64_t 
 void Intake::add_gap(std::string_view car, std::string_view reason, std::uint64_t count,
                      std::string_view unit) {
   gaps_.add(Gap{.source = std::string(source_),
-                .car = is_car_name(car) ? std::string(car) : std::string(),
+                .car = is_car_name(car, false) ? std::string(car) : std::string(),
                 .reason = std::string(reason),
                 .unit = std::string(unit),
                 .from_ns = from_ns_,

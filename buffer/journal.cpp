@@ -1,16 +1,14 @@
 #include "buffer/journal.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
 #include "buffer/decoder.h"
+#include "buffer/file_sync.h"
 #include "buffer/high_water.h"
 #include "buffer/journal_schema.h"
 #include "buffer/journal_writer.h"
@@ -23,19 +21,6 @@ namespace fs = std::filesystem;
 
 // While recording: a foreign lock is waited for no longer than a flush may be late.
 constexpr int kBusyCommitMs = 100;
-
-Status system_error(const std::string& step) {
-  return {Code::kFatal, step + ": " + std::strerror(errno)};
-}
-
-Status sync_path(const fs::path& path, int flags) {
-  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
-  if (descriptor < 0) return system_error("open " + path.string());
-  const bool synced = ::fsync(descriptor) == 0;
-  Status failure = synced ? Status() : system_error("sync " + path.string());
-  ::close(descriptor);
-  return failure;
-}
 
 fs::path beside(const fs::path& file, const char* ending) {
   return file.string() + ending;
@@ -110,8 +95,8 @@ Status leave_plain(Database& database, const fs::path& file) {
   if (mode.value() != "delete") return {Code::kTryAgain, "a reader has the file open"};
   // A hint for people and scripts; the seal itself is in `meta`.
   if (::chmod(file.c_str(), 0440) != 0) return system_error("chmod");
-  Status synced = sync_path(file, O_RDONLY);
-  return synced.ok() ? sync_path(file.parent_path(), O_RDONLY | O_DIRECTORY) : synced;
+  Status synced = sync_file(file);
+  return synced.ok() ? sync_folder(file.parent_path()) : synced;
 }
 
 }  // namespace
@@ -206,7 +191,7 @@ Result<std::unique_ptr<Journal>> Journal::create(const Options& options, std::ui
   const fs::path unnamed = beside(options.file, ".new");
   remove_with_companions(unnamed);
   Status status = write_new_file(unnamed, options, meta_of(options, incarnation), first);
-  if (status.ok()) status = sync_path(unnamed, O_RDONLY);
+  if (status.ok()) status = sync_file(unnamed);
   if (status.ok() && ::rename(unnamed.c_str(), options.file.c_str()) != 0) {
     status = system_error("rename");
   }
@@ -214,7 +199,7 @@ Result<std::unique_ptr<Journal>> Journal::create(const Options& options, std::ui
     remove_with_companions(unnamed);
     return std::move(status).within(step);
   }
-  status = sync_path(options.file.parent_path(), O_RDONLY | O_DIRECTORY);
+  status = sync_folder(options.file.parent_path());
   if (!status.ok()) {
     // Nobody was given it yet, so nobody misses it.
     remove_with_companions(options.file);

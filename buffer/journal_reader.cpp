@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kBusyMs = 200;
+constexpr int kReaderBusyMs = 200;
 // No sequence is greater: SQLite's integers are signed.
 constexpr auto kNoCut = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 // How many files that follow are asked whether they cut this one; it is the first that is asked.
@@ -31,7 +31,7 @@ bool has_wal(const fs::path& file) {
 Result<Database> open_as(const fs::path& file, Database::Mode mode) {
   auto opened = Database::open(file, mode);
   if (!opened.ok()) return opened;
-  opened.value().set_busy_timeout_ms(kBusyMs);
+  opened.value().set_busy_timeout_ms(kReaderBusyMs);
   Status status = opened.value().distrust(kMaxJournalValueBytes);
   if (status.ok()) status = check_journal_tables(opened.value());
   if (!status.ok()) return status;

@@ -9,10 +9,6 @@
 namespace pitbox {
 namespace {
 
-Status corrupt(const std::string& message) {
-  return {Code::kCorrupt, message};
-}
-
 bool has_types(const Statement& row, std::initializer_list<ValueType> types) {
   int column = 0;
   for (const ValueType type : types) {
@@ -28,9 +24,9 @@ constexpr auto kBlob = ValueType::kBlob;
 // sequence, kind, car, time_ns, hash, bytes
 Result<StoredEntry> event_of(const Statement& row) {
   if (!has_types(row, {kInteger, kText, kText, kInteger, kBlob, kBlob})) {
-    return corrupt("an event's column is of another type");
+    return Status::corrupt("an event's column is of another type");
   }
-  if (row.integer(0) < 1) return corrupt("a sequence below 1");
+  if (row.integer(0) < 1) return Status::corrupt("a sequence below 1");
   StoredEntry entry;
   entry.first = entry.last = row.u64(0);
   entry.is_event = true;
@@ -39,15 +35,15 @@ Result<StoredEntry> event_of(const Statement& row) {
   entry.first_ns = entry.last_ns = row.integer(3);
   entry.bytes = row.blob(5);
   if (entry.kind.empty() || entry.kind.size() > kMaxEventKindBytes || !is_plain_text(entry.kind)) {
-    return corrupt("an event's kind is no name");
+    return Status::corrupt("an event's kind is no name");
   }
-  if (!is_car_name(entry.car, true)) return corrupt("an event's car is no name");
+  if (!is_car_name(entry.car, true)) return Status::corrupt("an event's car is no name");
   if (entry.bytes.empty() || entry.bytes.size() > kMaxEventBytes) {
-    return corrupt("an event of " + std::to_string(entry.bytes.size()) + " bytes");
+    return Status::corrupt("an event of " + std::to_string(entry.bytes.size()) + " bytes");
   }
   const auto hash = ContentHash::from_bytes(row.blob(4));
   if (!hash.ok()) return hash.status();
-  if (hash.value() != hash_event(entry.bytes)) return corrupt("an event's hash is another");
+  if (hash.value() != hash_event(entry.bytes)) return Status::corrupt("an event's hash is another");
   entry.hashes.push_back(hash.value());
   return entry;
 }
@@ -55,7 +51,7 @@ Result<StoredEntry> event_of(const Statement& row) {
 Status read_hashes(std::string_view raw, std::uint64_t count, std::vector<ContentHash>& out) {
   constexpr std::size_t kHashBytes = sizeof(ContentHash::bytes);
   if (raw.size() % kHashBytes != 0 || raw.size() / kHashBytes != count) {
-    return corrupt("not one hash of 16 bytes for each sequence");
+    return Status::corrupt("not one hash of 16 bytes for each sequence");
   }
   for (std::size_t at = 0; at < raw.size(); at += kHashBytes) {
     const auto hash = ContentHash::from_bytes(raw.substr(at, kHashBytes));
@@ -69,10 +65,10 @@ Status read_hashes(std::string_view raw, std::uint64_t count, std::vector<Conten
 Result<StoredEntry> batch_of(const Statement& row) {
   if (!has_types(row, {kInteger, kInteger, kText, kInteger, kInteger, kInteger, kInteger, kBlob,
                        kBlob, kBlob})) {
-    return corrupt("a batch's column is of another type");
+    return Status::corrupt("a batch's column is of another type");
   }
   if (row.integer(0) < 1 || row.integer(1) < row.integer(0))
-    return corrupt("no range of sequences");
+    return Status::corrupt("no range of sequences");
   StoredEntry entry;
   entry.first = row.u64(0);
   entry.last = row.u64(1);
@@ -82,13 +78,13 @@ Result<StoredEntry> batch_of(const Statement& row) {
   entry.rows = row.u64(5);
   entry.samples = row.u64(6);
   const std::string_view blob = row.blob(9);
-  if (!is_car_name(entry.car, false)) return corrupt("a batch's car is no name");
+  if (!is_car_name(entry.car, false)) return Status::corrupt("a batch's car is no name");
   if (entry.rows < 1 || entry.rows > kMaxBatchRows || entry.samples > entry.rows * kMaxChannels) {
-    return corrupt("a batch of " + std::to_string(entry.rows) + " rows, " +
-                   std::to_string(entry.samples) + " samples");
+    return Status::corrupt("a batch of " + std::to_string(entry.rows) + " rows, " +
+                           std::to_string(entry.samples) + " samples");
   }
   if (blob.empty() || blob.size() > kMaxBatchBytes) {
-    return corrupt("a batch of " + std::to_string(blob.size()) + " bytes");
+    return Status::corrupt("a batch of " + std::to_string(blob.size()) + " bytes");
   }
   Status hashes = read_hashes(row.blob(7), entry.last - entry.first + 1, entry.hashes);
   if (!hashes.ok()) return hashes;
@@ -96,7 +92,7 @@ Result<StoredEntry> batch_of(const Statement& row) {
   if (!prefixes.ok()) return prefixes.status();
   entry.definitions = std::move(prefixes).take();
   if (entry.definitions.empty() || entry.definitions.size() > kMaxBatchGroups) {
-    return corrupt("a batch of " + std::to_string(entry.definitions.size()) + " groups");
+    return Status::corrupt("a batch of " + std::to_string(entry.definitions.size()) + " groups");
   }
   entry.bytes = blob;
   return entry;
@@ -105,7 +101,7 @@ Result<StoredEntry> batch_of(const Statement& row) {
 // sequence, car, lap, kind, lap_time_ms, sector_time_ms, started_at_ms, evidence
 Result<StoredLap> lap_of(const Statement& row) {
   if (!has_types(row, {kInteger, kText, kInteger, kText, kInteger, kText, kInteger, kText})) {
-    return corrupt("a lap's column is of another type");
+    return Status::corrupt("a lap's column is of another type");
   }
   StoredLap lap;
   lap.sequence = row.u64(0);
@@ -116,11 +112,11 @@ Result<StoredLap> lap_of(const Statement& row) {
   lap.evidence = row.text(7);
   constexpr std::int64_t kMaxLap = 1'000'000;
   if (row.integer(0) < 1 || row.integer(2) < 0 || row.integer(2) > kMaxLap) {
-    return corrupt("a lap's sequence or number");
+    return Status::corrupt("a lap's sequence or number");
   }
   lap.lap = static_cast<std::uint32_t>(row.integer(2));
   if (!is_car_name(lap.car, false) || !is_row_name(lap.kind) || !is_row_name(lap.evidence)) {
-    return corrupt("a lap's car, kind or evidence is no name");
+    return Status::corrupt("a lap's car, kind or evidence is no name");
   }
   auto sectors = parse_sectors(row.text(5));
   if (!sectors.ok()) return sectors.status();
@@ -213,7 +209,7 @@ Status JournalRows::sequences(Table table, Range range, std::vector<std::uint64_
     const std::uint64_t sequence = keys.u64(0);
     if (sequence < least || sequence > range.last) {
       keys.reset();
-      return corrupt("rows out of order");
+      return Status::corrupt("rows out of order");
     }
     out.push_back(sequence);
     least = sequence + 1;
@@ -261,7 +257,7 @@ Result<JournalRows::Edge> JournalRows::edges(Range range) {
   const JournalTotals& b = edge.through;
   if (b.events < a.events || b.event_bytes < a.event_bytes || b.batches < a.batches ||
       b.rows < a.rows || b.samples < a.samples || b.batch_bytes < a.batch_bytes) {
-    return corrupt("the running totals go back");
+    return Status::corrupt("the running totals go back");
   }
   return edge;
 }

@@ -53,10 +53,6 @@ constexpr std::array kTables = {
     TableText{"counters", "CREATE TABLE counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL)"},
 };
 
-Status corrupt(const std::string& message) {
-  return {Code::kCorrupt, message};
-}
-
 // One row per name; `take` returns the refusal of a row that has not the right shape.
 template <typename Take>
 Status each_row(Database& database, std::string_view sql, std::size_t rows_max, Take take) {
@@ -66,7 +62,8 @@ Status each_row(Database& database, std::string_view sql, std::size_t rows_max, 
     const auto stepped = statement.value().step();
     if (!stepped.ok()) return stepped.status();
     if (!stepped.value()) return {};
-    if (rows == rows_max) return corrupt("more rows than there can be: " + std::string(sql));
+    if (rows == rows_max)
+      return Status::corrupt("more rows than there can be: " + std::string(sql));
     Status taken = take(statement.value());
     if (!taken.ok()) return taken;
   }
@@ -130,12 +127,13 @@ Status create_journal_tables(Database& database) {
 Status check_journal_tables(Database& database) {
   const auto application = database.integer("PRAGMA application_id");
   if (!application.ok()) return application.status();
-  if (application.value() != kJournalApplicationId) return corrupt("not a journal of Pitbox");
+  if (application.value() != kJournalApplicationId)
+    return Status::corrupt("not a journal of Pitbox");
   const auto format = database.integer("PRAGMA user_version");
   if (!format.ok()) return format.status();
   if (format.value() < 1 || format.value() > kJournalFormat + 1) {
-    return corrupt("journal format " + std::to_string(format.value()) +
-                   "; this program reads 1 to " + std::to_string(kJournalFormat + 1));
+    return Status::corrupt("journal format " + std::to_string(format.value()) +
+                           "; this program reads 1 to " + std::to_string(kJournalFormat + 1));
   }
   auto look_up =
       database.prepare("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?");
@@ -147,7 +145,8 @@ Status check_journal_tables(Database& database) {
     // Without the closing parenthesis: a newer form has more columns there.
     const std::string_view ours(table.create, std::string_view(table.create).size() - 1);
     if (!found.value() || !statement.text(0).starts_with(ours)) {
-      return corrupt(std::string("table ") + table.name + " is not the one of docs/journal.md");
+      return Status::corrupt(std::string("table ") + table.name +
+                             " is not the one of docs/journal.md");
     }
     statement.reset();
   }
@@ -206,7 +205,7 @@ Result<JournalMeta> read_journal_meta(Database& database) {
   Status read =
       each_row(database, "SELECT key, value FROM meta", 1024, [&](Statement& row) -> Status {
         if (row.text(0).size() > 256 || row.text(1).size() > 1024)
-          return corrupt("a value too long");
+          return Status::corrupt("a value too long");
         rows.emplace(row.text(0), row.text(1));
         return {};
       });
@@ -225,7 +224,7 @@ Result<JournalMeta> read_journal_meta(Database& database) {
       read_number(rows, "cut_sequence", meta.cut_sequence) &&
       read_flag(rows, "sealed", meta.sealed) &&
       read_flag(rows, "session_ended", meta.session_ended);
-  if (!understood) return corrupt("meta does not say what docs/journal.md asks for");
+  if (!understood) return Status::corrupt("meta does not say what docs/journal.md asks for");
   return meta;
 }
 
@@ -236,7 +235,7 @@ Result<Range> read_extent(Database& database) {
       "SELECT max(coalesce((SELECT max(sequence) FROM events), 0), coalesce((SELECT last_sequence "
       "FROM batches ORDER BY sequence DESC LIMIT 1), 0))");
   if (!last.ok()) return last.status();
-  if (last.value() < 0) return corrupt("the last sequence is negative");
+  if (last.value() < 0) return Status::corrupt("the last sequence is negative");
   if (last.value() == 0) return Range{1, 0};
   const auto first = edge(
       "SELECT min(coalesce((SELECT min(sequence) FROM events), 9223372036854775807), "
@@ -251,7 +250,8 @@ Result<Counters> read_counters(Database& database) {
   Counters counters;
   Status read = each_row(database, "SELECT name, value FROM counters", kMaxNamedRows,
                          [&](Statement& row) -> Status {
-                           if (!is_row_name(row.text(0))) return corrupt("a counter's name");
+                           if (!is_row_name(row.text(0)))
+                             return Status::corrupt("a counter's name");
                            counters.emplace(row.text(0), row.u64(1));
                            return {};
                          });
@@ -264,9 +264,10 @@ Result<std::map<std::string, ConsumedPosition>> read_positions(Database& databas
   Status read = each_row(
       database, "SELECT source, ring_id, position, number, connection, kernel_drops FROM positions",
       kMaxNamedRows, [&](Statement& row) -> Status {
-        if (!is_row_name(row.text(0))) return corrupt("a source's name");
+        if (!is_row_name(row.text(0))) return Status::corrupt("a source's name");
         const std::uint64_t drops = row.u64(5);
-        if (drops > std::numeric_limits<std::uint32_t>::max()) return corrupt("kernel_drops");
+        if (drops > std::numeric_limits<std::uint32_t>::max())
+          return Status::corrupt("kernel_drops");
         positions.emplace(row.text(0),
                           ConsumedPosition{.ring_id = row.u64(1),
                                            .position = row.u64(2),
@@ -283,9 +284,10 @@ Result<std::map<std::string, std::string>> read_decoder_states(Database& databas
   std::map<std::string, std::string> states;
   Status read = each_row(database, "SELECT source, state FROM decoder_state", kMaxSourceRows,
                          [&](Statement& row) -> Status {
-                           if (!is_row_name(row.text(0))) return corrupt("a source's name");
+                           if (!is_row_name(row.text(0))) return Status::corrupt("a source's name");
                            const std::string_view state = row.blob(1);
-                           if (state.size() > kMaxDecoderStateBytes) return corrupt("too long");
+                           if (state.size() > kMaxDecoderStateBytes)
+                             return Status::corrupt("too long");
                            states.emplace(row.text(0), state);
                            return {};
                          });
@@ -297,7 +299,8 @@ Result<std::string> read_lap_state(Database& database) {
   std::string state;
   Status read = each_row(database, "SELECT state FROM lap_state WHERE id = 1", 1,
                          [&](Statement& row) -> Status {
-                           if (row.blob(0).size() > kMaxLapStateBytes) return corrupt("too long");
+                           if (row.blob(0).size() > kMaxLapStateBytes)
+                             return Status::corrupt("too long");
                            state = row.blob(0);
                            return {};
                          });
@@ -312,7 +315,7 @@ Result<RangeSet> read_acknowledged(Database& database) {
                          kMaxRangeRows, [&](Statement& row) -> Status {
                            const Range range{row.u64(0), row.u64(1)};
                            if (row.integer(0) <= end || row.integer(1) < row.integer(0)) {
-                             return corrupt("ranges out of order");
+                             return Status::corrupt("ranges out of order");
                            }
                            end = row.integer(1);
                            ranges.add(range);
@@ -359,7 +362,7 @@ std::string pack_prefixes(const std::vector<DefinitionPtr>& definitions) {
 }
 
 Result<std::vector<std::uint64_t>> unpack_prefixes(std::string_view packed) {
-  if (packed.size() % 8 != 0) return corrupt("definitions are not of 8 bytes each");
+  if (packed.size() % 8 != 0) return Status::corrupt("definitions are not of 8 bytes each");
   std::vector<std::uint64_t> prefixes(packed.size() / 8);
   for (std::size_t i = 0; i < packed.size(); ++i) {
     std::uint64_t& prefix = prefixes[i / 8];
@@ -378,7 +381,7 @@ std::string sectors_json(const std::vector<std::int64_t>& times) {
 }
 
 Result<std::vector<std::int64_t>> parse_sectors(std::string_view json) {
-  const auto refuse = [] { return corrupt("sector times are not an array of integers"); };
+  const auto refuse = [] { return Status::corrupt("sector times are not an array of integers"); };
   if (json.size() < 2 || json.front() != '[' || json.back() != ']') return refuse();
   std::vector<std::int64_t> times;
   const char* at = json.data() + 1;

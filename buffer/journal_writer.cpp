@@ -10,42 +10,39 @@
 namespace pitbox {
 namespace {
 
-Status rejected(const std::string& message) {
-  return {Code::kRejected, message};
-}
-
 Status check_event(const NewEvent& event) {
-  if (!is_car_name(event.car, true)) return rejected("an event's car is no name");
+  if (!is_car_name(event.car, true)) return Status::rejected("an event's car is no name");
   if (event.kind.empty() || event.kind.size() > kMaxEventKindBytes || !is_plain_text(event.kind)) {
-    return rejected("an event's kind is no name");
+    return Status::rejected("an event's kind is no name");
   }
   if (event.bytes.empty() || event.bytes.size() > kMaxEventBytes) {
-    return rejected("an event of " + std::to_string(event.bytes.size()) + " bytes");
+    return Status::rejected("an event of " + std::to_string(event.bytes.size()) + " bytes");
   }
   return {};
 }
 
 Status check_batch(const NewBatch& entry) {
   const EncodedBatch& batch = entry.batch;
-  if (!is_car_name(entry.car, false)) return rejected("a batch's car is no name");
+  if (!is_car_name(entry.car, false)) return Status::rejected("a batch's car is no name");
   if (batch.blob.empty() || batch.blob.size() > kMaxBatchBytes) {
-    return rejected("a batch of " + std::to_string(batch.blob.size()) + " bytes");
+    return Status::rejected("a batch of " + std::to_string(batch.blob.size()) + " bytes");
   }
   if (batch.rows == 0 || batch.rows > kMaxBatchRows || batch.samples > batch.rows * kMaxChannels) {
-    return rejected("a batch of " + std::to_string(batch.rows) + " rows");
+    return Status::rejected("a batch of " + std::to_string(batch.rows) + " rows");
   }
   if (batch.definitions.empty() || batch.definitions.size() > kMaxBatchGroups) {
-    return rejected("a batch of " + std::to_string(batch.definitions.size()) + " groups");
+    return Status::rejected("a batch of " + std::to_string(batch.definitions.size()) + " groups");
   }
   return {};
 }
 
 Status check_lap(const NewLap& lap, std::size_t events) {
-  if (lap.event_index >= events) return rejected("a lap without its event");
+  if (lap.event_index >= events) return Status::rejected("a lap without its event");
   if (!is_car_name(lap.car, false) || !is_row_name(lap.kind) || !is_row_name(lap.evidence)) {
-    return rejected("a lap's car, kind or evidence is no name");
+    return Status::rejected("a lap's car, kind or evidence is no name");
   }
-  if (lap.sector_time_ms.size() > kMaxLapSectors) return rejected("a lap of too many sectors");
+  if (lap.sector_time_ms.size() > kMaxLapSectors)
+    return Status::rejected("a lap of too many sectors");
   return {};
 }
 
@@ -136,22 +133,23 @@ Status JournalWriter::check(const Commit& commit) const {
   for (const NewBatch& batch : commit.batches) keep(check_batch(batch));
   for (const NewLap& lap : commit.laps) keep(check_lap(lap, commit.events.size()));
   for (const auto& [source, position] : commit.positions) {
-    if (!is_row_name(source)) keep(rejected("a source's name"));
+    if (!is_row_name(source)) keep(Status::rejected("a source's name"));
   }
   for (const auto& [source, state] : commit.decoder_states) {
-    if (!is_row_name(source)) keep(rejected("a source's name"));
-    if (state.size() > kMaxDecoderStateBytes) keep(rejected("the decoder state of " + source));
+    if (!is_row_name(source)) keep(Status::rejected("a source's name"));
+    if (state.size() > kMaxDecoderStateBytes)
+      keep(Status::rejected("the decoder state of " + source));
   }
   if (commit.lap_state && commit.lap_state->size() > kMaxLapStateBytes) {
-    keep(rejected("the lap state is too long"));
+    keep(Status::rejected("the lap state is too long"));
   }
   if (commit.counters) {
     for (const auto& [name, value] : *commit.counters) {
-      if (!is_row_name(name)) keep(rejected("a counter's name"));
+      if (!is_row_name(name)) keep(Status::rejected("a counter's name"));
     }
   }
   for (const Range& range : commit.acknowledged) {
-    if (range.first < 1 || range.last < range.first) keep(rejected("a range that is none"));
+    if (range.first < 1 || range.last < range.first) keep(Status::rejected("a range that is none"));
   }
   keep(check_definitions(commit));
   return std::move(status).within("commit");
@@ -161,18 +159,18 @@ Status JournalWriter::check_definitions(const Commit& commit) const {
   std::map<std::uint64_t, DefinitionName> added;
   for (const NewBatch& entry : commit.batches) {
     for (const DefinitionPtr& definition : entry.batch.definitions) {
-      if (definition == nullptr) return rejected("a definition that is none");
+      if (definition == nullptr) return Status::rejected("a definition that is none");
       const auto known = definitions_.find(definition->prefix());
       const bool is_new = known == definitions_.end();
       const DefinitionName& name =
           is_new ? added.emplace(definition->prefix(), definition->name()).first->second
                  : known->second;
       if (name == definition->name()) continue;
-      return rejected("two definitions begin with " + hex_id(definition->prefix()));
+      return Status::rejected("two definitions begin with " + hex_id(definition->prefix()));
     }
   }
   if (definitions_.size() + added.size() <= kMaxDefinitionRows) return {};
-  return rejected("too many definitions for one file");
+  return Status::rejected("too many definitions for one file");
 }
 
 Result<Journal::Committed> JournalWriter::write(const Commit& commit) {

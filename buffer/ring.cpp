@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Opening again after setting a file aside; more means that somebody damages faster than we make.
-constexpr int kOpenAttemptsMax = 4;
+constexpr int kAttachAttemptsMax = 4;
 
 std::atomic_ref<std::uint64_t> shared(std::uint64_t& value) {
   return std::atomic_ref<std::uint64_t>(value);
@@ -220,7 +220,7 @@ Result<std::unique_ptr<MessageRing>> MessageRing::open(const Options& options) {
   if (Status status = wanted.check(); !status.ok()) return status;
   fs::path stale;
   std::string reason;
-  for (int attempt = 0; attempt < kOpenAttemptsMax; ++attempt) {
+  for (int attempt = 0; attempt < kAttachAttemptsMax; ++attempt) {
     auto file = RingMapping::open(options.file);
     if (!file.ok()) return file.status();
     const auto stored = file.value().stored_header();

@@ -14,10 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Status rejected(const std::string& message) {
-  return {Code::kRejected, message};
-}
-
 BoxContents box_of(const fs::path& state_directory) {
   std::error_code error;
   if (!fs::exists(state_directory / "box.db", error)) return {};
@@ -48,7 +44,7 @@ Result<SessionFiles> session_of(const std::vector<fs::path>& files, const BoxCon
     return session;
   }
   if (!first_refusal.ok()) return first_refusal;
-  return rejected("no journal file");
+  return Status::rejected("no journal file");
 }
 
 std::vector<fs::path> folders_in(const fs::path& state_directory, std::string_view prefix) {
@@ -80,7 +76,7 @@ Result<SessionFiles> session_in_folder(const fs::path& folder) {
     const auto info = reader.value()->session();
     if (!info.ok()) continue;
     if (session && *session != info.value().id) {
-      return rejected(folder.string() + " holds journals of several sessions");
+      return Status::rejected(folder.string() + " holds journals of several sessions");
     }
     session = info.value().id;
     found.emplace_back(reader.value()->number(), it->path());
@@ -98,7 +94,7 @@ Result<SessionFiles> session_in_folder(const fs::path& folder) {
 Result<SessionFiles> session_at(const fs::path& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return session_in_folder(path);
-  if (!fs::exists(path, error)) return rejected(path.string() + " is not there");
+  if (!fs::exists(path, error)) return Status::rejected(path.string() + " is not there");
   const fs::path folder = fs::absolute(path).parent_path();
   return session_of({path}, box_of(folder.parent_path().parent_path()));
 }
@@ -113,7 +109,7 @@ bool looks_like_path(std::string_view text) {
 Result<std::vector<SessionFiles>> list_sessions(const fs::path& state_directory) {
   std::error_code error;
   if (!fs::is_directory(state_directory, error)) {
-    return rejected("no state directory " + state_directory.string());
+    return Status::rejected("no state directory " + state_directory.string());
   }
   const BoxContents box = box_of(state_directory);
   std::vector<SessionFiles> sessions;
@@ -132,7 +128,8 @@ Result<SessionFiles> find_session(const fs::path& state_directory, std::string_v
   if (session == "latest") {
     auto sessions = list_sessions(state_directory);
     if (!sessions.ok()) return sessions.status();
-    if (sessions.value().empty()) return rejected("no session in " + state_directory.string());
+    if (sessions.value().empty())
+      return Status::rejected("no session in " + state_directory.string());
     return std::move(sessions.value().back());
   }
   std::string prefix(session);
@@ -151,12 +148,12 @@ Result<SessionFiles> find_session(const fs::path& state_directory, std::string_v
     return session_at(session);
   }
   if (folders.empty()) {
-    return rejected("no session '" + std::string(session.substr(0, 64)) + "' in " +
-                    state_directory.string());
+    return Status::rejected("no session '" + std::string(session.substr(0, 64)) + "' in " +
+                            state_directory.string());
   }
   std::string names;
   for (const fs::path& folder : folders) names += "\n  " + folder.filename().string();
-  return rejected("'" + prefix + "' could be any of these:" + names);
+  return Status::rejected("'" + prefix + "' could be any of these:" + names);
 }
 
 }  // namespace pitbox

@@ -72,7 +72,6 @@ Status read_as_aside(JournalReader& reader, FileRecord& file);
 Status quarantine(const std::filesystem::path& file);
 // The journal files of a folder by their number, whether or not they open.
 std::vector<std::filesystem::path> journal_files_in(const std::filesystem::path& folder);
-Status sync_folder(const std::filesystem::path& folder);
 Result<std::pair<std::uint64_t, std::uint64_t>> device_and_inode(const std::filesystem::path& file);
 
 }  // namespace pitbox

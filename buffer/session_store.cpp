@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
+#include "buffer/file_sync.h"
 #include "buffer/journal_schema.h"
 #include "buffer/session_state.h"
 #include "proto/text.h"
@@ -20,10 +20,6 @@ namespace pitbox {
 namespace {
 
 namespace fs = std::filesystem;
-
-Status system_error(const std::string& step) {
-  return {Code::kFatal, step + ": " + std::strerror(errno)};
-}
 
 Result<int> take_lock(const fs::path& file) {
   const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
@@ -96,14 +92,6 @@ Status quarantine(const fs::path& file) {
   std::error_code ignored;
   fs::remove(file.string() + "-shm", ignored);
   return sync_folder(file.parent_path());
-}
-
-Status sync_folder(const fs::path& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return system_error("open " + folder.string());
-  Status status = ::fsync(descriptor) == 0 ? Status() : system_error("sync " + folder.string());
-  ::close(descriptor);
-  return status;
 }
 
 Result<std::pair<std::uint64_t, std::uint64_t>> device_and_inode(const fs::path& file) {

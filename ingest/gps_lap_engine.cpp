@@ -12,7 +12,7 @@
 namespace pitbox {
 namespace {
 
-constexpr std::uint8_t kStateFormat = 1;
+constexpr std::uint8_t kLapStateFormat = 1;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr std::int64_t kStepMaxNs = 2 * kSecondNs;  // Between the fixes of a crossing.
 constexpr std::int64_t kJumpNs = 86'400 * kSecondNs;
@@ -293,7 +293,7 @@ std::uint64_t GpsLapEngine::fingerprint() const {
 std::string GpsLapEngine::save() const {
   if (cars_.empty()) return {};
   StateWriter out;
-  out.put(kStateFormat);
+  out.put(kLapStateFormat);
   out.put(fingerprint());
   out.put(static_cast<std::uint8_t>(cars_.size()));
   for (const auto& [name, car] : cars_) {
@@ -322,7 +322,7 @@ Status GpsLapEngine::load(std::string_view state) {
     return Status(Code::kCorrupt, std::string("lap state: ") + what);
   };
   StateReader in(state);
-  if (in.get<std::uint8_t>() != kStateFormat) return corrupt("unknown format");
+  if (in.get<std::uint8_t>() != kLapStateFormat) return corrupt("unknown format");
   if (in.get<std::uint64_t>() != fingerprint()) return corrupt("it is another track's");
   const std::size_t count = in.get<std::uint8_t>();
   Cars cars;

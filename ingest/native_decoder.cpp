@@ -9,7 +9,7 @@
 namespace pitbox {
 namespace {
 
-constexpr std::uint8_t kStateFormat = 1;
+constexpr std::uint8_t kNativeStateFormat = 1;
 
 // u8 length and the text, from the front of `rest`. Nothing if it is not all there.
 std::optional<std::string_view> take_text(std::string_view& rest) {
@@ -242,7 +242,7 @@ bool NativeDecoder::read_times(const NativeRowsHeader& header, const std::byte* 
 
 std::string NativeDecoder::save() const {
   StateWriter out;
-  out.put(kStateFormat);
+  out.put(kNativeStateFormat);
   groups_.save(out);
   streams_.save(out);
   return out.take();
@@ -254,8 +254,9 @@ Status NativeDecoder::load(std::string_view state) {
   const auto format = in.get<std::uint8_t>();
   NativeGroups groups;
   NativeStreams streams;
-  Status loaded = format == kStateFormat ? groups.load(in)
-                                         : Status(Code::kCorrupt, "native state: unknown format");
+  Status loaded = format == kNativeStateFormat
+                      ? groups.load(in)
+                      : Status(Code::kCorrupt, "native state: unknown format");
   if (loaded.ok()) loaded = streams.load(in);
   if (loaded.ok() && !in.is_done()) loaded = Status(Code::kCorrupt, "native state: wrong length");
   if (!loaded.ok()) return loaded;

@@ -13,7 +13,7 @@ namespace pitbox {
 namespace {
 
 template <typename T>
-void append(std::string& out, const T& value) {
+void append_bytes_of(std::string& out, const T& value) {
   char bytes[sizeof(T)];
   std::memcpy(bytes, &value, sizeof(T));
   out.append(bytes, sizeof(T));
@@ -84,15 +84,15 @@ Result<std::string> NativeEncoder::announce(std::uint16_t group, std::string_vie
   std::string body;
   body.push_back(static_cast<char>(content.time_base));
   body.push_back(0);
-  append(body, static_cast<std::uint16_t>(content.channels.size()));
+  append_bytes_of(body, static_cast<std::uint16_t>(content.channels.size()));
   append_text(body, car);
   append_text(body, content.group);
   for (const Channel& channel : content.channels) {
     body.push_back(static_cast<char>(channel.type));
     append_text(body, channel.name);
     append_text(body, channel.unit);
-    append(body, channel.factor);
-    append(body, channel.offset);
+    append_bytes_of(body, channel.factor);
+    append_bytes_of(body, channel.offset);
   }
   if (kNativeHeaderBytes + body.size() > kNativePacketBytesMax) {
     return Status(Code::kRejected, "the announcement would exceed 65,507 bytes");
@@ -110,7 +110,7 @@ Result<std::string> NativeEncoder::announce(std::uint16_t group, std::string_vie
   header.sequence = entry.sequence;
   std::string packet;
   packet.reserve(header.length);
-  append(packet, header);
+  append_bytes_of(packet, header);
   packet += body;
   return packet;
 }
@@ -142,13 +142,13 @@ std::size_t NativeEncoder::append_rows(std::uint16_t group, std::span<const std:
   header.sender = sender_;
   header.check = entry.check;
   header.sequence = ++entry.sequence;
-  append(datagram, header);
-  append(datagram, NativeRowsHeader{.base_ns = times.base_ns,
-                                    .period_ns = times.period_ns,
-                                    .row_count = static_cast<std::uint16_t>(times.count),
-                                    .timing = static_cast<std::uint8_t>(times.timing)});
+  append_bytes_of(datagram, header);
+  append_bytes_of(datagram, NativeRowsHeader{.base_ns = times.base_ns,
+                                             .period_ns = times.period_ns,
+                                             .row_count = static_cast<std::uint16_t>(times.count),
+                                             .timing = static_cast<std::uint8_t>(times.timing)});
   for (std::size_t row = 0; stamped && row < times.count; ++row) {
-    append(datagram, static_cast<std::uint32_t>(source_ns[row] - times.base_ns));
+    append_bytes_of(datagram, static_cast<std::uint32_t>(source_ns[row] - times.base_ns));
   }
   const auto taken = rows.first(times.count * row_bytes);
   datagram.append(reinterpret_cast<const char*>(taken.data()), taken.size());

@@ -11,7 +11,7 @@
 namespace pitbox {
 namespace {
 
-constexpr std::uint8_t kStateFormat = 1;
+constexpr std::uint8_t kNmeaStateFormat = 1;
 constexpr double kKilometresPerNauticalMile = 1.852;
 
 DefinitionPtr position_definition() {
@@ -37,7 +37,7 @@ DefinitionPtr fix_definition() {
 }
 
 template <typename T>
-void append(std::vector<std::byte>& out, T value) {
+void append_value(std::vector<std::byte>& out, T value) {
   const std::size_t at = out.size();
   out.resize(at + sizeof value);
   std::memcpy(out.data() + at, &value, sizeof value);
@@ -143,19 +143,19 @@ void NmeaDecoder::sentence(std::string_view body, Connection& at, RecordSink& si
 
 void NmeaDecoder::keep(const NmeaRmc& rmc) {
   position_.source_ns.push_back(rmc.utc_ns);
-  append(position_.rows, rmc.latitude);
-  append(position_.rows, rmc.longitude);
-  append(position_.rows, rmc.speed_knots);
-  append(position_.rows, rmc.course);
-  append(position_.rows, static_cast<std::uint8_t>(rmc.is_valid ? 1 : 0));
+  append_value(position_.rows, rmc.latitude);
+  append_value(position_.rows, rmc.longitude);
+  append_value(position_.rows, rmc.speed_knots);
+  append_value(position_.rows, rmc.course);
+  append_value(position_.rows, static_cast<std::uint8_t>(rmc.is_valid ? 1 : 0));
 }
 
 void NmeaDecoder::keep(const NmeaGga& gga, std::int64_t utc_ns) {
   fix_.source_ns.push_back(utc_ns);
-  append(fix_.rows, gga.quality);
-  append(fix_.rows, gga.satellites);
-  append(fix_.rows, gga.hdop);
-  append(fix_.rows, gga.altitude_m);
+  append_value(fix_.rows, gga.quality);
+  append_value(fix_.rows, gga.satellites);
+  append_value(fix_.rows, gga.hdop);
+  append_value(fix_.rows, gga.altitude_m);
 }
 
 void NmeaDecoder::hand_over(Group& group, std::int64_t receive_ns, RecordSink& sink) {
@@ -173,7 +173,7 @@ void NmeaDecoder::hand_over(Group& group, std::int64_t receive_ns, RecordSink& s
 std::string NmeaDecoder::save() const {
   if (connections_.empty()) return {};
   StateWriter out;
-  out.put(kStateFormat);
+  out.put(kNmeaStateFormat);
   out.put(static_cast<std::uint8_t>(connections_.size()));
   for (const Connection& each : connections_) {
     out.put(each.id);
@@ -191,7 +191,7 @@ Status NmeaDecoder::load(std::string_view state) {
     return Status(Code::kCorrupt, std::string("nmea state: ") + what);
   };
   StateReader in(state);
-  if (in.get<std::uint8_t>() != kStateFormat) return corrupt("unknown format");
+  if (in.get<std::uint8_t>() != kNmeaStateFormat) return corrupt("unknown format");
   std::vector<Connection> connections(in.get<std::uint8_t>());
   if (connections.size() > kConnectionsMax) return corrupt("too many connections");
   for (Connection& each : connections) {

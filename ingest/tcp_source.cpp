@@ -17,7 +17,7 @@ namespace pitbox {
 namespace {
 
 constexpr int kAcceptsPerTurn = 16;
-constexpr std::chrono::milliseconds kFullRetry{1};
+constexpr std::chrono::milliseconds kFullRingRetry{1};
 constexpr std::chrono::milliseconds kAcceptRetry{100};  // No descriptors left: 10 tries a second.
 
 // A peer that vanished without a word is found after 30 + 3 x 10 s, so that it does not hold one of
@@ -131,7 +131,7 @@ template <typename Next>
 void TcpSource::after_a_moment(Connection& connection, Next next) {
   counters_.ring_full.fetch_add(1, std::memory_order_relaxed);
   if (on_published_) on_published_();  // Whoever makes room should know that it is wanted.
-  connection.timer.expires_after(kFullRetry);
+  connection.timer.expires_after(kFullRingRetry);
   connection.timer.async_wait([this, &connection, next](const boost::system::error_code& error) {
     if (!error) (this->*next)(connection);
   });

@@ -14,7 +14,7 @@
 namespace pitbox {
 namespace {
 
-Status corrupt(std::string_view what) {
+Status corrupt_batch(std::string_view what) {
   return {Code::kCorrupt, "batch: " + std::string(what)};
 }
 
@@ -27,30 +27,30 @@ struct BatchParts {
   std::string plain;
 };
 
-Status check(const BatchParts& parts) {
+Status check_parts(const BatchParts& parts) {
   const std::size_t groups = parts.definitions.size();
-  if (groups < 1 || groups > kMaxBatchGroups) return corrupt("it has no groups or too many");
-  if (parts.rows.size() != groups) return corrupt("groups and row counts do not match");
+  if (groups < 1 || groups > kMaxBatchGroups) return corrupt_batch("it has no groups or too many");
+  if (parts.rows.size() != groups) return corrupt_batch("groups and row counts do not match");
   std::uint64_t rows = 0;
   for (std::size_t g = 0; g < groups; ++g) {
-    if (parts.rows[g] < 1) return corrupt("a group without rows");
+    if (parts.rows[g] < 1) return corrupt_batch("a group without rows");
     rows += parts.rows[g];
     if (g > 0 && parts.definitions[g] <= parts.definitions[g - 1]) {
-      return corrupt("definitions out of order");
+      return corrupt_batch("definitions out of order");
     }
   }
-  if (rows > kMaxBatchRows) return corrupt("it has too many rows");
+  if (rows > kMaxBatchRows) return corrupt_batch("it has too many rows");
   if (parts.packed.empty() == parts.plain.empty()) {
-    return corrupt("not exactly one of packed and plain");
+    return corrupt_batch("not exactly one of packed and plain");
   }
   return {};
 }
 
 Result<BatchParts> parse_parts(std::string_view blob) {
-  if (blob.size() > kMaxBatchBytes) return corrupt("it is too long");
+  if (blob.size() > kMaxBatchBytes) return corrupt_batch("it is too long");
   words::Batch message;
   if (!message.ParseFromArray(blob.data(), static_cast<int>(blob.size()))) {
-    return corrupt("it does not parse");
+    return corrupt_batch("it does not parse");
   }
   BatchParts parts;
   parts.definitions.assign(message.definitions().begin(), message.definitions().end());
@@ -64,8 +64,8 @@ Result<BatchParts> parse_parts(std::string_view blob) {
   message.clear_packed();
   message.clear_plain();
   // The lite runtime keeps unknown fields where only their size can be seen.
-  if (message.ByteSizeLong() != 0) return corrupt("it has fields nobody knows");
-  if (Status status = check(parts); !status.ok()) return status;
+  if (message.ByteSizeLong() != 0) return corrupt_batch("it has fields nobody knows");
+  if (Status status = check_parts(parts); !status.ok()) return status;
   return parts;
 }
 
@@ -96,7 +96,7 @@ class BatchDecoder {
 Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
   const std::uint8_t mode_byte = stream_.take_byte();
   if (!stream_.ok() || mode_byte > static_cast<std::uint8_t>(GroupMode::kChosen)) {
-    return corrupt("a group of unknown mode");
+    return corrupt_batch("a group of unknown mode");
   }
   const auto mode = static_cast<GroupMode>(mode_byte);
   hasher_.add(std::as_bytes(std::span(definition->name())));
@@ -105,15 +105,17 @@ Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
   group.definition = std::move(definition);
   if (group.definition->has_source_time()) {
     group.source_ns.resize(rows);
-    if (!take_times(group.source_ns, source_origin_, mode)) return corrupt("bad source times");
+    if (!take_times(group.source_ns, source_origin_, mode))
+      return corrupt_batch("bad source times");
   }
   group.receive_ns.resize(rows);
-  if (!take_times(group.receive_ns, receive_origin_, mode)) return corrupt("bad receive times");
+  if (!take_times(group.receive_ns, receive_origin_, mode))
+    return corrupt_batch("bad receive times");
   group.columns.reserve(group.definition->channels().size());
   for (const Channel& channel : group.definition->channels()) {
     auto& column = group.columns.emplace_back(rows * width_of(channel.type));
     if (!take_column(channel.type, column, mode)) {
-      return corrupt("bad column of '" + channel.name + "'");
+      return corrupt_batch("bad column of '" + channel.name + "'");
     }
     hasher_.add(column);
   }
@@ -142,8 +144,8 @@ bool BatchDecoder::take_column(StorageType type, std::span<std::byte> column, Gr
 }
 
 Result<DecodedBatch> BatchDecoder::finish() {
-  if (stream_.remaining() != 0) return corrupt("bytes after the last column");
-  if (!dense_.at_end()) return corrupt("bits after the last column");
+  if (stream_.remaining() != 0) return corrupt_batch("bytes after the last column");
+  if (!dense_.at_end()) return corrupt_batch("bits after the last column");
   batch_.hash = hasher_.finish();
   return std::move(batch_);
 }
@@ -166,11 +168,11 @@ Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
   std::size_t counted = 0;
   for (std::size_t g = 0; g < parts.definitions.size(); ++g) {
     DefinitionPtr definition = lookup(parts.definitions[g]);
-    if (definition == nullptr) return corrupt("it names a definition that is not here");
+    if (definition == nullptr) return corrupt_batch("it names a definition that is not here");
     CHECK(definition->prefix() == parts.definitions[g]);
     // At most 2^20 rows of 2^14 bytes, 1024 times: no overflow.
     counted += counted_bytes(*definition, parts.rows[g]);
-    if (counted > kMaxBatchRawBytes) return corrupt("it is too large when decoded");
+    if (counted > kMaxBatchRawBytes) return corrupt_batch("it is too large when decoded");
     definitions.push_back(std::move(definition));
   }
   const std::size_t most_stream_bytes = counted + definitions.size();
@@ -180,7 +182,7 @@ Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
     if (!content.ok()) return Status(content.status()).within("batch");
     stream = std::move(content).take();
   }
-  if (stream.size() > most_stream_bytes) return corrupt("its stream is too long");
+  if (stream.size() > most_stream_bytes) return corrupt_batch("its stream is too long");
 
   BatchDecoder decoder(car, std::as_bytes(std::span(stream)),
                        std::as_bytes(std::span(parts.dense)));

@@ -7,11 +7,10 @@
 #include "proto/check.h"
 #include "proto/column.h"
 #include "proto/column_words.h"
+#include "proto/grid.h"
 
 namespace pitbox {
 namespace {
-
-constexpr std::size_t kRowsPerException = 8;
 
 struct Choice {
   Coder coder = Coder::kBytes;
@@ -28,7 +27,7 @@ bool is_grid(Mapping mapping) {
   return mapping == Mapping::kDecimal || mapping == Mapping::kStep;
 }
 
-bool is_allowed(const Choice& choice, StorageType type, std::size_t rows) {
+bool is_allowed_choice(const Choice& choice, StorageType type, std::size_t rows) {
   if (choice.coder == Coder::kBytes || choice.coder > Coder::kRuns) return false;
   if (rows < seed_count(choice.predictor)) return false;
   if (choice.mapping == Mapping::kLattice && is_float(type)) return false;
@@ -144,7 +143,7 @@ bool ColumnDecoder::decode_words(StorageType type, std::uint8_t choice_bits,
   const std::size_t width = width_of(type);
   const std::size_t rows = column.size() / width;
   const Choice choice = choice_of(choice_bits);
-  if (!is_allowed(choice, type, rows)) return false;
+  if (!is_allowed_choice(choice, type, rows)) return false;
 
   MappingParameters<Word> parameters;
   if (choice.mapping == Mapping::kLattice && !take_lattice(stream_, parameters.lattice)) {

@@ -65,7 +65,7 @@ std::string repeated_name(const std::vector<Channel>& channels) {
   return found == names.end() ? std::string() : std::string(*found);
 }
 
-Status check(const ChannelGroup& group) {
+Status check_group(const ChannelGroup& group) {
   const auto refuse = [](const std::string& what) {
     return Status(Code::kRejected, "definition: " + what);
   };
@@ -154,7 +154,7 @@ std::string_view to_string(StorageType type) {
 }
 
 Result<std::shared_ptr<const Definition>> Definition::make(ChannelGroup group) {
-  if (Status status = check(group); !status.ok()) return status;
+  if (Status status = check_group(group); !status.ok()) return status;
   // -0.0 + 0.0 is 0.0: two groups that compare equal get one name.
   for (Channel& channel : group.channels) channel.offset += 0.0;
 

@@ -21,7 +21,6 @@ constexpr std::array<double, kMaxDecimalDigits + 1> kPowersOfTen = {
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
 constexpr std::size_t kSampleRows = 24;
-constexpr std::size_t kRowsPerException = 8;
 
 // A grid finer than a float's own steps would gain nothing.
 template <typename Float>

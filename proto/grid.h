@@ -15,6 +15,9 @@
 
 namespace pitbox {
 
+// A grid may miss one row in so many (FORMAT.md, "Grids"); the rest are its exceptions.
+inline constexpr std::size_t kRowsPerException = 8;
+
 inline constexpr int kMaxDecimalDigits = 15;
 
 // Integers: value = remainder + step * k.

@@ -11,11 +11,8 @@ namespace pitbox {
 namespace {
 
 template <typename Word>
-using Signed = std::make_signed_t<Word>;
-
-template <typename Word>
 Word zigzag_of(Word difference) {
-  return zigzag<Word>(static_cast<Signed<Word>>(difference));
+  return zigzag<Word>(static_cast<std::make_signed_t<Word>>(difference));
 }
 
 template <typename Word>
@@ -39,11 +36,11 @@ struct Extent {
 
 template <typename Word>
 Extent<Word> extent_of(std::span<const Word> words) {
-  auto low = static_cast<Signed<Word>>(words[0]);
+  auto low = static_cast<std::make_signed_t<Word>>(words[0]);
   auto high = low;
   std::uint64_t sum = 0;  // Modulo 2^64.
   for (const Word word : words) {
-    const auto value = static_cast<Signed<Word>>(word);
+    const auto value = static_cast<std::make_signed_t<Word>>(word);
     low = std::min(low, value);
     high = std::max(high, value);
     sum += static_cast<std::uint64_t>(std::int64_t{value});

@@ -31,6 +31,8 @@ class [[nodiscard]] Status {
   Status(Code code, std::string message) : code_(code), message_(std::move(message)) {
     CHECK(code != Code::kOk);
   }
+  static Status corrupt(std::string message) { return {Code::kCorrupt, std::move(message)}; }
+  static Status rejected(std::string message) { return {Code::kRejected, std::move(message)}; }
 
   bool ok() const { return code_ == Code::kOk; }
   Code code() const { return code_; }

@@ -15,7 +15,7 @@ int continuation_bytes(std::uint8_t lead) {
   return -1;
 }
 
-bool is_allowed(std::uint32_t code_point, int continuations) {
+bool is_code_point(std::uint32_t code_point, int continuations) {
   constexpr std::uint32_t kSmallest[] = {0, 0x80, 0x800, 0x10000};
   if (code_point < kSmallest[continuations]) return false;
   if (code_point < 0x20 || (code_point >= 0x7F && code_point <= 0x9F)) return false;
@@ -37,7 +37,7 @@ bool is_plain_text(std::string_view text) {
       if ((byte & 0xC0) != 0x80) return false;
       code_point = code_point << 6 | (byte & 0x3FU);
     }
-    if (!is_allowed(code_point, continuations)) return false;
+    if (!is_code_point(code_point, continuations)) return false;
     ++i;
   }
   return true;

@@ -27,7 +27,7 @@ ZSTD_DCtx* decompression_context() {
   return context.get();
 }
 
-Status corrupt(const char* what) {
+Status corrupt_zstd(const char* what) {
   return {Code::kCorrupt, std::string("zstd frame: ") + what};
 }
 
@@ -45,21 +45,21 @@ std::string zstd_compress(std::string_view content) {
 
 Result<std::string> zstd_decompress(std::string_view frame, std::size_t max_bytes) {
   // The library also reads skippable frames and, as some build it, formats of its early versions.
-  if (!frame.starts_with(kMagic)) return corrupt("it does not start like one");
+  if (!frame.starts_with(kMagic)) return corrupt_zstd("it does not start like one");
   const std::size_t frame_bytes = ZSTD_findFrameCompressedSize(frame.data(), frame.size());
   if (ZSTD_isError(frame_bytes) != 0 || frame_bytes != frame.size()) {
-    return corrupt("it is not exactly one frame");
+    return corrupt_zstd("it is not exactly one frame");
   }
   const unsigned long long declared = ZSTD_getFrameContentSize(frame.data(), frame.size());
   if (declared == ZSTD_CONTENTSIZE_ERROR || declared == ZSTD_CONTENTSIZE_UNKNOWN) {
-    return corrupt("it does not name its content size");
+    return corrupt_zstd("it does not name its content size");
   }
-  if (declared > max_bytes) return corrupt("its content is larger than allowed");
+  if (declared > max_bytes) return corrupt_zstd("its content is larger than allowed");
   std::string content(static_cast<std::size_t>(declared), '\0');
   const std::size_t size = ZSTD_decompressDCtx(decompression_context(), content.data(),
                                                content.size(), frame.data(), frame.size());
-  if (ZSTD_isError(size) != 0) return corrupt("it does not decompress");
-  if (size != content.size()) return corrupt("its content is shorter than it says");
+  if (ZSTD_isError(size) != 0) return corrupt_zstd("it does not decompress");
+  if (size != content.size()) return corrupt_zstd("its content is shorter than it says");
   return content;
 }
 

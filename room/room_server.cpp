@@ -295,6 +295,8 @@ int RoomServer::State::on_upgrade(lws* wsi) {
   const ConnectionId id = ++last_id_;
   connections_[id].wsi = wsi;
   connections_[id].admission = std::get<Admission>(std::move(admitted));
+  // A number, looked up at each use, so that one of a connection gone finds nothing.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
   lws_set_opaque_user_data(wsi, reinterpret_cast<void*>(static_cast<std::uintptr_t>(id)));
   return 0;
 }

@@ -12,7 +12,7 @@ constexpr double kWindowMax = 8.0 * 1024 * 1024;
 constexpr double kBackfillWindowMin = 16.0 * 1024;
 constexpr double kLiveWindowMin = 64.0 * 1024;
 // Shorter than this a sample says more about the clock than about the link.
-constexpr BootNs kLeastInterval = 100'000;
+constexpr BootNs kLeastRateInterval = 100'000;
 
 }  // namespace
 
@@ -64,7 +64,7 @@ void Pacing::acknowledged(BootNs now, std::uint64_t bytes, const Mark& mark) {
   forget(bytes);
   delivered_ += bytes;
   delivered_at_ = now;
-  const BootNs elapsed = std::max(now - mark.delivered_at, kLeastInterval);
+  const BootNs elapsed = std::max(now - mark.delivered_at, kLeastRateInterval);
   const double delivered = static_cast<double>(delivered_ - mark.delivered);
   learn_rate(now, delivered * kNsPerSecond / static_cast<double>(elapsed), mark.nothing_waiting);
   learn_round_trip(now, std::max<BootNs>(now - mark.sent_at, 1));

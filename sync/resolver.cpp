@@ -15,7 +15,7 @@ namespace pitbox {
 namespace {
 
 // Asked again at the earliest after this, so that a name that fails is not looked up in a loop.
-constexpr BootNs kLeastInterval = 1'000'000'000;
+constexpr BootNs kLeastLookupInterval = 1'000'000'000;
 
 Resolver::Answer system_look(const std::string& name) {
   // glibc's own defaults (5 s, twice, per server) would hold up a stop for half a minute; these
@@ -78,7 +78,7 @@ Resolver::Answer Resolver::look_up(const std::string& name, BootNs now,
   Name& known = names_[name];
   const bool first = !known.answer.done;
   const BootNs wait =
-      known.distrusted || !known.answer.error.empty() ? kLeastInterval : to_ns(max_age);
+      known.distrusted || !known.answer.error.empty() ? kLeastLookupInterval : to_ns(max_age);
   if (!known.queued && (first || now - known.asked_at >= wait)) {
     known.queued = true;
     known.asked_at = now;

@@ -14,7 +14,7 @@
 namespace pitbox {
 namespace {
 
-Status broken(const std::string& what) {
+Status broken_answer(const std::string& what) {
   return {Code::kCorrupt, "the room broke the protocol: " + what};
 }
 
@@ -37,7 +37,7 @@ class Reader final : public RoomHandler {
   Status on_frame(std::string_view bytes) override {
     if (result_) return {};
     auto frame = parse_frame(bytes);
-    if (!frame.ok()) return fail(broken(frame.status().message()));
+    if (!frame.ok()) return fail(broken_answer(frame.status().message()));
     last_frame_ = system_clock().boot_now();
     return take(frame.value());
   }
@@ -76,13 +76,14 @@ class Reader final : public RoomHandler {
       welcomed_ = true;
       return {};
     }
-    if (!welcomed_) return fail(broken("something else before Welcome"));
+    if (!welcomed_) return fail(broken_answer("something else before Welcome"));
     if (frame.has_definition()) return take_definition(frame.definition());
     if (frame.has_part()) return take_part(frame.part());
     if (frame.has_history_end() && !options_.live) {
       if (frame.history_end().entries() == entries_) return fail_or_end(Status());
-      return fail(broken("it gave " + std::to_string(entries_) + " entries and says it gave " +
-                         std::to_string(frame.history_end().entries())));
+      return fail(broken_answer("it gave " + std::to_string(entries_) +
+                                " entries and says it gave " +
+                                std::to_string(frame.history_end().entries())));
     }
     return {};
   }
@@ -93,11 +94,12 @@ class Reader final : public RoomHandler {
   }
   Status take_definition(const words::Definition& frame) {
     auto definition = Definition::parse(frame.content());
-    if (!definition.ok()) return fail(broken("a definition: " + definition.status().message()));
+    if (!definition.ok())
+      return fail(broken_answer("a definition: " + definition.status().message()));
     const DefinitionName& name = definition.value()->name();
     if (!std::equal(name.begin(), name.end(), frame.name().begin(), frame.name().end(),
                     [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); })) {
-      return fail(broken("a definition under another's name"));
+      return fail(broken_answer("a definition under another's name"));
     }
     definitions_[frame.name()] = std::move(definition).take();
     return {};
@@ -107,7 +109,7 @@ class Reader final : public RoomHandler {
     RoomEntry& entry = *open_;
     if (!part.box_id().empty()) {
       const auto box = Uuid::from_bytes(part.box_id());
-      if (!box.ok()) return fail(broken("a box id: " + box.status().message()));
+      if (!box.ok()) return fail(broken_answer("a box id: " + box.status().message()));
       entry.box = box.value();
     }
     entry.incarnation = part.incarnation();
@@ -117,20 +119,20 @@ class Reader final : public RoomHandler {
     entry.car = part.car();
     for (const std::string& raw : part.hashes()) {
       const auto hash = ContentHash::from_bytes(raw);
-      if (!hash.ok()) return fail(broken("a hash: " + hash.status().message()));
+      if (!hash.ok()) return fail(broken_answer("a hash: " + hash.status().message()));
       entry.hashes.push_back(hash.value());
     }
     for (const std::string& name : part.definitions()) {
       const auto known = definitions_.find(name);
-      if (known == definitions_.end()) return fail(broken("a batch before its definition"));
+      if (known == definitions_.end()) return fail(broken_answer("a batch before its definition"));
       entry.definitions.push_back(known->second);
     }
     return {};
   }
   Status take_part(const words::Part& part) {
-    if (part.total() > kMaxBatchBytes) return fail(broken("an entry over 8 MiB"));
+    if (part.total() > kMaxBatchBytes) return fail(broken_answer("an entry over 8 MiB"));
     if (part.offset() == 0) {
-      if (open_) return fail(broken("an entry before the last one was whole"));
+      if (open_) return fail(broken_answer("an entry before the last one was whole"));
       Status begun = begin_entry(part);
       if (!begun.ok()) return begun;
       open_->bytes.reserve(part.total());
@@ -138,7 +140,7 @@ class Reader final : public RoomHandler {
     if (!open_ || open_->incarnation != part.incarnation() || open_->first != part.first() ||
         open_->bytes.size() != part.offset() ||
         part.bytes().size() > part.total() - part.offset()) {
-      return fail(broken("a part out of place"));
+      return fail(broken_answer("a part out of place"));
     }
     open_->bytes += part.bytes();
     if (open_->bytes.size() < part.total()) return {};

@@ -1,6 +1,7 @@
 #include "sync/session_sync.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proto/check.h"
 #include "proto/event.h"
@@ -11,6 +12,7 @@ namespace {
 
 // Entries that turn out to be unreadable are skipped this many at a time, then the loop goes round.
 constexpr int kTriesPerFrame = 16;
+
 // To what a frame may carry, without cutting a character of UTF-8 in two.
 std::string shortened(const std::string& text) {
   if (text.size() <= kMaxTextBytes) return text;
@@ -29,7 +31,7 @@ bool fits_a_room(const StoredEntry& entry) {
 
 SessionSync::SessionSync(const Options& options, EntrySource& source, SyncReports reports,
                          const SessionHeads& heads)
-    : options_(options), source_(source), reports_(reports) {
+    : options_(options), source_(source), reports_(std::move(reports)) {
   update(0, heads);
 }
 

@@ -13,7 +13,7 @@ namespace {
 // More damaged entries than this and the session waits for somebody to look.
 constexpr std::size_t kMaxFoundDamaged = 1024;
 
-Status broken(const std::string& what) {
+Status broken_frame(const std::string& what) {
   return {Code::kCorrupt, "the room broke the protocol: " + what};
 }
 
@@ -36,10 +36,10 @@ std::optional<std::pair<std::uint64_t, std::uint64_t>> damaged_entry(std::string
 
 Status SessionSync::received(BootNs now, std::string_view bytes) {
   const auto parsed = parse_frame(bytes);
-  if (!parsed.ok()) return broken(parsed.status().message());
+  if (!parsed.ok()) return broken_frame(parsed.status().message());
   const words::Frame& frame = parsed.value();
   if (!welcomed_ && !frame.has_welcome() && !frame.has_goodbye()) {
-    return broken("something else before Welcome");
+    return broken_frame("something else before Welcome");
   }
   switch (frame.body_case()) {
     case words::Frame::kWelcome:
@@ -69,7 +69,7 @@ Status SessionSync::received(BootNs now, std::string_view bytes) {
     case words::Frame::kLiveView:
     case words::Frame::kSubscribe:
     case words::Frame::kHistoryEnd:
-      return broken("a frame that only a box or a viewer gets");
+      return broken_frame("a frame that only a box or a viewer gets");
     case words::Frame::BODY_NOT_SET:
       // A newer room may say what we do not know; it must not depend on our hearing it.
       return {};
@@ -78,8 +78,8 @@ Status SessionSync::received(BootNs now, std::string_view bytes) {
 }
 
 Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
-  if (welcomed_) return broken("a second Welcome");
-  if (welcome.version() != kRoomProtocolVersion) return broken("Welcome of another version");
+  if (welcomed_) return broken_frame("a second Welcome");
+  if (welcome.version() != kRoomProtocolVersion) return broken_frame("Welcome of another version");
   std::map<std::uint64_t, RangeSet> held;
   for (const words::Held& incarnation : welcome.held()) {
     held[incarnation.incarnation()].add_all(to_range_set(incarnation.ranges()));
@@ -119,10 +119,10 @@ Status SessionSync::on_ack(BootNs now, const words::Ack& ack) {
   const auto it = files_.find(ack.incarnation());
   if (it == files_.end() || it->second.refused) return {};
   File& file = it->second;
-  if (!file.welcomed) return broken("Ack of an incarnation it was not told of");
-  if (ack.through() > file.head.last) return broken("Ack of what was never sent");
+  if (!file.welcomed) return broken_frame("Ack of an incarnation it was not told of");
+  if (ack.through() > file.head.last) return broken_frame("Ack of what was never sent");
   for (const words::Range& range : ack.ranges()) {
-    if (range.last() > file.head.last) return broken("Ack of what was never sent");
+    if (range.last() > file.head.last) return broken_frame("Ack of what was never sent");
   }
   const std::uint64_t before = progress_;
   if (ack.through() > 0) on_held(now, file, Range{1, ack.through()});

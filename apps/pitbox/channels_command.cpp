@@ -13,7 +13,7 @@
 namespace pitbox {
 namespace {
 
-struct Options {
+struct ChannelsOptions {
   std::string session = "latest";
   bool json = false;
 };
@@ -51,7 +51,7 @@ std::string_view time_name(TimeBase base) {
   return base == TimeBase::kCar ? "car" : "received";
 }
 
-void print_json(const CarGroups& cars) {
+void print_channels_json(const CarGroups& cars) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const auto& [car, groups] : cars) {
     for (const auto& [key, definition] : groups) {
@@ -70,7 +70,7 @@ void print_json(const CarGroups& cars) {
   std::printf("%s\n", list.dump(2).c_str());
 }
 
-void print_table(const CarGroups& cars) {
+void print_channels_table(const CarGroups& cars) {
   std::printf("%-6s  %-16s  %-28s  %-8s  %-4s  %s\n", "car", "group", "channel", "unit", "type",
               "physical = raw * factor + offset");
   for (const auto& [car, groups] : cars) {
@@ -84,7 +84,7 @@ void print_table(const CarGroups& cars) {
   }
 }
 
-void run(const Options& options, CommandContext& context) {
+void run_channels(const ChannelsOptions& options, CommandContext& context) {
   const auto session = session_of(context, options.session);
   if (!session.ok()) {
     context.exit_code = fail(session.status());
@@ -98,18 +98,18 @@ void run(const Options& options, CommandContext& context) {
       return;
     }
   }
-  if (options.json) return print_json(cars);
-  print_table(cars);
+  if (options.json) return print_channels_json(cars);
+  print_channels_table(cars);
 }
 
 }  // namespace
 
 void add_channels_command(CLI::App& app, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ChannelsOptions>();
   CLI::App* command = app.add_subcommand("channels", "Print the channels of a session's cars");
   add_session_option(command, options->session);
   command->add_flag("--json", options->json, "As a JSON array");
-  command->callback([options, &context] { run(*options, context); });
+  command->callback([options, &context] { run_channels(*options, context); });
 }
 
 }  // namespace pitbox

@@ -10,7 +10,7 @@
 namespace pitbox {
 namespace {
 
-struct Options {
+struct ExportOptions {
   std::string session = "latest";
   std::string format = "csv";
   std::filesystem::path directory;
@@ -18,7 +18,7 @@ struct Options {
   bool json = false;
 };
 
-void print_result(const CsvExportResult& result, bool as_json) {
+void print_export(const CsvExportResult& result, bool as_json) {
   if (!as_json) {
     for (const auto& file : result.files) {
       std::printf("%12llu rows  %s\n", static_cast<unsigned long long>(file.rows),
@@ -39,7 +39,7 @@ void print_result(const CsvExportResult& result, bool as_json) {
 
 // What can be read is exported even if something cannot: the journal is all there is. The exit code
 // says that it is not everything.
-void run(const Options& options, CommandContext& context) {
+void run_export(const ExportOptions& options, CommandContext& context) {
   const auto session = session_of(context, options.session);
   if (!session.ok()) {
     context.exit_code = fail(session.status());
@@ -64,14 +64,14 @@ void run(const Options& options, CommandContext& context) {
     if (can_force) std::fprintf(stderr, "pitbox: --force replaces files that are there\n");
     return;
   }
-  print_result(result.value(), options.json);
+  print_export(result.value(), options.json);
   if (is_damaged) context.exit_code = kExitFailed;
 }
 
 }  // namespace
 
 void add_export_command(CLI::App& app, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExportOptions>();
   CLI::App* command =
       app.add_subcommand("export", "Write a session's values as files other programs read");
   command->footer(
@@ -88,7 +88,7 @@ void add_export_command(CLI::App& app, CommandContext& context) {
       ->required();
   command->add_flag("--force", options->force, "Replace files that are there");
   command->add_flag("--json", options->json, "Print what was written as JSON");
-  command->callback([options, &context] { run(*options, context); });
+  command->callback([options, &context] { run_export(*options, context); });
 }
 
 }  // namespace pitbox

@@ -12,14 +12,14 @@
 #include "apps/pitbox/command.h"
 #include "apps/sim/nmea_player.h"
 #include "apps/sim/sender.h"
+#include "buffer/clock.h"
 
 namespace pitbox {
 namespace {
 
-constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::uintmax_t kMaxRecordingBytes = std::uintmax_t{2} << 30;  // It is read into memory.
 
-struct Options {
+struct FeedOptions {
   std::filesystem::path file;
   std::string to;
   std::string speed = "1";
@@ -143,7 +143,7 @@ void print_played(const Played& played, bool as_json) {
               static_cast<double>(played.recorded_ms) / 1000, played.seconds);
 }
 
-int run(const Options& options) {
+int run_feed(const FeedOptions& options) {
   const auto speed = parse_speed(options.speed);
   if (!speed.ok()) return fail(speed.status());
   const auto content = read_file(options.file);
@@ -167,7 +167,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_feed_command(CLI::App& app, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FeedOptions>();
   CLI::App* command = app.add_subcommand("feed", "Play a recording (NMEA) into a source");
   command->add_option("FILE", options->file, "The recording")->required();
   command->add_option("--to", options->to, "udp://HOST:PORT or tcp://HOST:PORT")->required();
@@ -179,7 +179,7 @@ void add_feed_command(CLI::App& app, CommandContext& context) {
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print a summary as JSON");
-  command->callback([options, &context] { context.exit_code = run(*options); });
+  command->callback([options, &context] { context.exit_code = run_feed(*options); });
 }
 
 }  // namespace pitbox

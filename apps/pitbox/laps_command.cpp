@@ -14,7 +14,7 @@
 namespace pitbox {
 namespace {
 
-struct Options {
+struct LapsOptions {
   std::string session = "latest";
   bool json = false;
 };
@@ -41,7 +41,7 @@ Result<std::vector<StoredLap>> laps_of(const SessionFiles& session) {
   return all;
 }
 
-void print_json(const std::vector<StoredLap>& laps) {
+void print_laps_json(const std::vector<StoredLap>& laps) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const StoredLap& lap : laps) {
     list.push_back({{"car", lap.car},
@@ -55,7 +55,7 @@ void print_json(const std::vector<StoredLap>& laps) {
   std::printf("%s\n", list.dump(2).c_str());
 }
 
-void print_table(const std::vector<StoredLap>& laps) {
+void print_laps_table(const std::vector<StoredLap>& laps) {
   std::printf("%-6s %5s  %-6s  %11s  %-24s  %s\n", "car", "lap", "kind", "time", "started",
               "sectors");
   for (const StoredLap& lap : laps) {
@@ -70,7 +70,7 @@ void print_table(const std::vector<StoredLap>& laps) {
   }
 }
 
-void run(const Options& options, CommandContext& context) {
+void run_laps(const LapsOptions& options, CommandContext& context) {
   const auto session = session_of(context, options.session);
   if (!session.ok()) {
     context.exit_code = fail(session.status());
@@ -81,18 +81,18 @@ void run(const Options& options, CommandContext& context) {
     context.exit_code = fail(laps.status());
     return;
   }
-  if (options.json) return print_json(laps.value());
-  print_table(laps.value());
+  if (options.json) return print_laps_json(laps.value());
+  print_laps_table(laps.value());
 }
 
 }  // namespace
 
 void add_laps_command(CLI::App& app, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LapsOptions>();
   CLI::App* command = app.add_subcommand("laps", "Print a session's laps");
   add_session_option(command, options->session);
   command->add_flag("--json", options->json, "As a JSON array; times in milliseconds");
-  command->callback([options, &context] { run(*options, context); });
+  command->callback([options, &context] { run_laps(*options, context); });
 }
 
 }  // namespace pitbox

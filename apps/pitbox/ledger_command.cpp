@@ -16,7 +16,7 @@
 namespace pitbox {
 namespace {
 
-struct Options {
+struct LedgerOptions {
   std::vector<std::filesystem::path> sent;
   std::string session = "latest";
   RoomArguments room;
@@ -83,7 +83,7 @@ void print_report(const Report& report, bool as_json) {
   std::printf("%s\n", json.dump(2).c_str());
 }
 
-Status compare(const Options& options, const SessionFiles& session, Report& report) {
+Status compare(const LedgerOptions& options, const SessionFiles& session, Report& report) {
   auto sent = read_sent(options.sent);
   if (!sent.ok()) return sent.status();
   auto journaled = session_row_identities(session, sent.value().cars, &report.others);
@@ -102,7 +102,7 @@ Status compare(const Options& options, const SessionFiles& session, Report& repo
   return {};
 }
 
-void run(const Options& options, CommandContext& context) {
+void run_ledger(const LedgerOptions& options, CommandContext& context) {
   const auto session = session_of(context, options.session);
   if (!session.ok()) {
     context.exit_code = fail(session.status());
@@ -122,7 +122,7 @@ void run(const Options& options, CommandContext& context) {
 }  // namespace
 
 void add_ledger_command(CLI::App& app, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LedgerOptions>();
   CLI::App* command = app.add_subcommand(
       "ledger", "Compare what the simulator says it sent with what was kept, row by row");
   command->footer(
@@ -134,7 +134,7 @@ void add_ledger_command(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   options->room.add_to(command);
   command->add_flag("--json", options->json, "As a JSON object");
-  command->callback([options, &context] { run(*options, context); });
+  command->callback([options, &context] { run_ledger(*options, context); });
 }
 
 }  // namespace pitbox

@@ -15,7 +15,7 @@
 namespace pitbox {
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{15'000};
+constexpr std::chrono::milliseconds kSessionPatience{15'000};
 
 struct SessionRequest {
   std::string name;
@@ -32,7 +32,7 @@ void print_session(const SessionInfo& session, const char* what) {
 // The daemon's answer to `request`; kTryAgain if no daemon runs.
 Status ask(const CommandContext& context, const nlohmann::json& request, const char* what) {
   const auto answer =
-      ask_daemon(context.runtime_directory / "control.sock", request.dump(), kPatience);
+      ask_daemon(context.runtime_directory / "control.sock", request.dump(), kSessionPatience);
   if (!answer.ok()) return answer.status();
   const auto json = nlohmann::json::parse(answer.value(), nullptr, false);
   if (!json.is_object()) return {Code::kFatal, "the daemon's answer is not JSON"};
@@ -71,8 +71,8 @@ Status do_it_here(const CommandContext& context, SessionCommand command, const c
   return stopped;
 }
 
-void run(CommandContext& context, const nlohmann::json& request, const SessionCommand& command,
-         const char* what) {
+void run_session(CommandContext& context, const nlohmann::json& request,
+                 const SessionCommand& command, const char* what) {
   Status done = ask(context, request, what);
   if (done.code() == Code::kTryAgain) done = do_it_here(context, command, what);
   context.exit_code = done.ok() ? kExitDone : fail(done);
@@ -93,7 +93,7 @@ void start(CommandContext& context, const SessionRequest& wanted) {
     command.id = id.value();
     request["id"] = id.value().text();
   }
-  run(context, request, command, "started");
+  run_session(context, request, command, "started");
 }
 
 }  // namespace
@@ -112,13 +112,15 @@ void add_session_command(CLI::App& app, CommandContext& context) {
   begin->callback([&context, wanted] { start(context, *wanted); });
 
   auto* end = session->add_subcommand("end", "End the open session");
-  end->callback([&context] { run(context, {{"command", "session_end"}}, EndSession{}, "ended"); });
+  end->callback([&context] {
+    run_session(context, {{"command", "session_end"}}, EndSession{}, "ended");
+  });
 
   auto* bind = session->add_subcommand("bind", "Say which session of the platform this is");
   bind->add_option("PLATFORM-ID", wanted->platform_id, "The platform's session id")->required();
   bind->callback([&context, wanted] {
-    run(context, {{"command", "session_bind"}, {"platform_id", wanted->platform_id}},
-        BindSession{wanted->platform_id}, "bound");
+    run_session(context, {{"command", "session_bind"}, {"platform_id", wanted->platform_id}},
+                BindSession{wanted->platform_id}, "bound");
   });
 
   auto as_json = std::make_shared<bool>(false);

@@ -11,18 +11,18 @@
 #include "apps/sim/sender.h"
 #include "apps/sim/simulator.h"
 #include "apps/sim/transmitter.h"
+#include "buffer/clock.h"
 #include "export/ledger_file.h"
 #include "proto/uuid.h"
 
 namespace pitbox {
 namespace {
 
-constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::int64_t kFlushNs = 1000 * kNsPerMs;
 constexpr std::size_t kFirstAnnouncements = 32;  // At a time: a default socket buffer holds 92.
 constexpr std::int64_t kFirstAnnouncementsNs = 2 * kNsPerMs;
 
-struct Options {
+struct SimOptions {
   SimulatorOptions simulator;
   std::string to;
   std::string speed = "1";
@@ -49,7 +49,7 @@ std::optional<double> parse_positive(const std::string& text) {
   return value;
 }
 
-Result<Pace> parse_pace(const Options& options) {
+Result<Pace> parse_pace(const SimOptions& options) {
   Pace pace;
   if (options.speed == "max") {
     pace.speed = 0;
@@ -177,7 +177,7 @@ void print_totals(const LedgerTotals& totals, const Sender& sender, bool as_json
   }
 }
 
-int run(const Options& options) {
+int run_sim(const SimOptions& options) {
   if (options.print_track) {
     std::fputs(SimTrack().toml().c_str(), stdout);
     return kExitDone;
@@ -215,7 +215,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_sim_command(CLI::App& app, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SimOptions>();
   CLI::App* command = app.add_subcommand("sim", "Send simulated cars, and keep a ledger of them");
   command->footer(
       "Runs until --seconds of car time are over, or SIGINT or SIGTERM; both end it cleanly.");
@@ -244,7 +244,7 @@ void add_sim_command(CLI::App& app, CommandContext& context) {
   command->add_flag("--print-track", options->print_track,
                     "Print the circuit's [track] table for pitboxd's configuration, and end");
   command->add_flag("--json", options->json, "Print the totals as JSON");
-  command->callback([options, &context] { context.exit_code = run(*options); });
+  command->callback([options, &context] { context.exit_code = run_sim(*options); });
 }
 
 }  // namespace pitbox

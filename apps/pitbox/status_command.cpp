@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::chrono::milliseconds kPatience{5'000};
+constexpr std::chrono::milliseconds kStatusPatience{5'000};
 
 std::uint64_t number(const json& status, const char* pointer) {
   const json::json_pointer at(pointer);
@@ -96,9 +96,9 @@ void print_sources(const json& status) {
   }
 }
 
-void run(CommandContext& context, bool as_json) {
-  const auto answer =
-      ask_daemon(context.runtime_directory / "control.sock", R"({"command":"status"})", kPatience);
+void run_status(CommandContext& context, bool as_json) {
+  const auto answer = ask_daemon(context.runtime_directory / "control.sock",
+                                 R"({"command":"status"})", kStatusPatience);
   if (!answer.ok()) {
     context.exit_code = fail(answer.status());
     return;
@@ -123,7 +123,7 @@ void add_status_command(CLI::App& app, CommandContext& context) {
   auto* command = app.add_subcommand("status", "What the daemon hears, keeps and sends");
   auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "As JSON");
-  command->callback([&context, as_json] { run(context, *as_json); });
+  command->callback([&context, as_json] { run_status(context, *as_json); });
 }
 
 }  // namespace pitbox

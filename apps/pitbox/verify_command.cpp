@@ -17,7 +17,7 @@
 namespace pitbox {
 namespace {
 
-struct Options {
+struct VerifyOptions {
   std::string session = "latest";
   RoomArguments room;
   bool json = false;
@@ -105,15 +105,15 @@ void print_side(const char* name, const Side& side) {
       static_cast<unsigned long long>(side.samples), static_cast<unsigned long long>(side.events));
 }
 
-void print_result(const JournalSide& journal, const RoomSide& room, const EntryComparison& result,
-                  bool as_json) {
+void print_verdict(const JournalSide& journal, const RoomSide& room, const EntryComparison& result,
+                   bool as_json) {
   if (as_json) {
-    const nlohmann::ordered_json json{{"journal", side_json(journal)},
-                                      {"room", side_json(room)},
-                                      {"missing", result.missing},
-                                      {"duplicated", result.duplicated},
-                                      {"different", result.different}};
-    std::printf("%s\n", json.dump(2).c_str());
+    const nlohmann::ordered_json verdict{{"journal", side_json(journal)},
+                                         {"room", side_json(room)},
+                                         {"missing", result.missing},
+                                         {"duplicated", result.duplicated},
+                                         {"different", result.different}};
+    std::printf("%s\n", verdict.dump(2).c_str());
     return;
   }
   print_side("journal", journal);
@@ -124,7 +124,7 @@ void print_result(const JournalSide& journal, const RoomSide& room, const EntryC
               static_cast<unsigned long long>(result.different));
 }
 
-void run(const Options& options, CommandContext& context) {
+void run_verify(const VerifyOptions& options, CommandContext& context) {
   const auto session = session_of(context, options.session);
   if (!session.ok()) {
     context.exit_code = fail(session.status());
@@ -155,7 +155,7 @@ void run(const Options& options, CommandContext& context) {
   }
   // What the journal itself no longer knows cannot be said to be the same.
   result.different += journal.value().damaged.size();
-  print_result(journal.value(), room.value(), result, options.json);
+  print_verdict(journal.value(), room.value(), result, options.json);
   const bool is_same = result.missing == 0 && result.duplicated == 0 && result.different == 0;
   if (!is_same) context.exit_code = kExitNo;
 }
@@ -163,7 +163,7 @@ void run(const Options& options, CommandContext& context) {
 }  // namespace
 
 void add_verify_command(CLI::App& app, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifyOptions>();
   CLI::App* command =
       app.add_subcommand("verify", "Compare a session's journal with what its room holds");
   command->footer(
@@ -172,7 +172,7 @@ void add_verify_command(CLI::App& app, CommandContext& context) {
   add_session_option(command, options->session);
   options->room.add_to(command)->required();
   command->add_flag("--json", options->json, "As a JSON object");
-  command->callback([options, &context] { run(*options, context); });
+  command->callback([options, &context] { run_verify(*options, context); });
 }
 
 }  // namespace pitbox

@@ -29,7 +29,7 @@ Result<StartSession> start_of(const nlohmann::json& request) {
   return start;
 }
 
-ordered_json describe(const SessionInfo& session) {
+ordered_json describe_session(const SessionInfo& session) {
   return {{"id", session.id.text()},
           {"name", session.name},
           {"type", session.type},
@@ -65,7 +65,7 @@ std::string ControlHandler::carry_out(SessionCommand command) {
   const CommandResult result = outcome.get();
   if (!result.status.ok()) return refuse(result.status.message());
   ordered_json answer = {{"ok", true}};
-  if (result.session) answer["session"] = describe(*result.session);
+  if (result.session) answer["session"] = describe_session(*result.session);
   return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

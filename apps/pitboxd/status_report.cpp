@@ -116,7 +116,8 @@ void add_recorder(ordered_json& status, const RecorderSnapshot& recorder) {
       {"rekeying", recorder.rekeying}};
 }
 
-ordered_json describe(const SourceReport& report, const RecorderSnapshot* recorder, BootNs now_ns) {
+ordered_json describe_source(const SourceReport& report, const RecorderSnapshot* recorder,
+                             BootNs now_ns) {
   const SourceStatus& source = report.status;
   ordered_json out = {{"name", source.name},
                       {"kind", to_string(source.kind)},
@@ -162,7 +163,7 @@ std::string status_report(const RecorderSnapshot* recorder, const LinkSnapshot* 
   add_recorder(status, recorder_now);
   status["sources"] = ordered_json::array();
   for (const SourceReport& source : sources) {
-    status["sources"].push_back(describe(source, recorder, clock.boot_now()));
+    status["sources"].push_back(describe_source(source, recorder, clock.boot_now()));
   }
   status["version"] = PITBOX_VERSION;
   return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "buffer/clock.h"
+
 namespace pitbox {
 namespace {
 
@@ -11,13 +13,13 @@ namespace {
 constexpr const char* kNumbers[] = {"7",  "04", "66", "12", "31", "911", "023", "48", "96", "1",
                                     "63", "77", "14", "8",  "45", "57",  "021", "70", "34", "93"};
 
-constexpr double kNsPerSecond = 1e9;
-constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr double kNsPerSecondExact = 1e9;
 
 // When row `number` of a group is due, in ns since the start. Counted from the number and not by
 // adding up, so that a rate like 33.3 Hz does not drift.
 std::int64_t due_ns(std::uint64_t number, double rate) {
-  return static_cast<std::int64_t>(std::floor(static_cast<double>(number) * kNsPerSecond / rate));
+  return static_cast<std::int64_t>(
+      std::floor(static_cast<double>(number) * kNsPerSecondExact / rate));
 }
 
 }  // namespace

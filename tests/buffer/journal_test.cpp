@@ -4,12 +4,12 @@
 #include "buffer/journal.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <limits>
 #include <random>
 #include <thread>

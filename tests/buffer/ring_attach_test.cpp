@@ -16,8 +16,6 @@ namespace {
 
 using namespace ring_test;  // NOLINT(google-build-using-namespace): the test's language.
 
-constexpr std::uint64_t kSocket = 7;
-
 class RingAttach : public testing::Test {
  protected:
   RingAttach() { given_three_messages(); }

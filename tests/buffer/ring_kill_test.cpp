@@ -26,7 +26,6 @@ namespace {
 
 using namespace ring_test;  // NOLINT(google-build-using-namespace): the test's language.
 
-constexpr std::uint64_t kSocket = 7;
 constexpr int kNever = -1;
 
 int stores_left = kNever;

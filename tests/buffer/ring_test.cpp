@@ -15,8 +15,6 @@ namespace {
 
 using namespace ring_test;  // NOLINT(google-build-using-namespace): the test's language.
 
-constexpr std::uint64_t kSocket = 7;
-
 TEST(MessageRing, GivesBackWhatWasPublishedInOrder) {
   const Folder folder;
   const auto ring = opened(small_options(folder / "a"));

@@ -22,6 +22,8 @@
 
 namespace pitbox::ring_test {
 
+inline constexpr std::uint64_t kSocket = 7;  // A producer's number for its socket.
+
 class Folder {
  public:
   Folder() {

@@ -15,8 +15,6 @@ namespace {
 
 using namespace ring_test;  // NOLINT(google-build-using-namespace): the test's language.
 
-constexpr std::uint64_t kSocket = 7;
-
 std::size_t length_of(std::uint64_t number) {
   return number * 2654435761U % 1400;
 }

@@ -9,14 +9,12 @@
 namespace pitbox {
 namespace {
 
-using Store = SessionStoreRig;
-
 TEST_F(Store, FindsSessionsByIdPrefixPathAndLatestWhileOneIsLive) {
   begin(2'000);
   given_commits(1);
   const SessionInfo first = journal_->session();
   const fs::path file = journal_->file();
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   begin(1'000);
   given_commits(1);
   const SessionInfo second = journal_->session();
@@ -58,7 +56,7 @@ TEST_F(Store, FindsASessionOnAUsbStick) {
   begin();
   given_commits(2);
   const fs::path file = journal_->file();
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   fs::create_directory(folder_ / "stick");
   fs::copy_file(file, folder_ / "stick/friday.db");
   const auto by_file = find_session("/nowhere", (folder_ / "stick/friday.db").string());
@@ -73,14 +71,14 @@ TEST_F(Store, FindsASessionOnAUsbStick) {
 TEST_F(Store, DoesNotSendAnotherBoxsSessionThatWasPutInItsFolder) {
   begin();
   given_commits(1);
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   close();
   const fs::path here = std::exchange(root_, folder_ / "other");
   open();
   begin();
   given_commits(2);
   const fs::path file = journal_->file();
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   close();
   root_ = here;
   fs::copy(file.parent_path(), root_ / "sessions" / file.parent_path().filename());

@@ -11,8 +11,6 @@
 namespace pitbox {
 namespace {
 
-using Store = SessionStoreRig;
-
 TEST_F(Store, LeavesACopyInAnotherPlaceAlone) {
   begin();
   given_commits(3);

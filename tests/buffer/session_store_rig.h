@@ -42,6 +42,7 @@ class SessionStoreRig : public testing::Test {
     ASSERT_TRUE(begun.ok()) << begun.status().message();
     journal_ = std::move(begun).take();
   }
+  void end() { ASSERT_TRUE(store_->end(std::move(journal_)).ok()); }
   void resume() {
     auto resumed = store_->resume();
     ASSERT_TRUE(resumed.ok()) << resumed.status().message();
@@ -53,6 +54,7 @@ class SessionStoreRig : public testing::Test {
   }
   // One batch a commit, with the position that belongs to it.
   void given_commits(int count) {
+    ASSERT_NE(journal_, nullptr);
     for (int i = 0; i < count; ++i) {
       Commit commit = commit_of({test_batch("7", ++value_)});
       commit.positions["udp"] = {.ring_id = 5, .position = static_cast<std::uint64_t>(value_)};
@@ -111,5 +113,7 @@ class SessionStoreRig : public testing::Test {
   std::unique_ptr<Journal> journal_;
   int value_ = 0;
 };
+
+using Store = SessionStoreRig;  // As the tests are named.
 
 }  // namespace pitbox

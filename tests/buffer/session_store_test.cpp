@@ -4,17 +4,16 @@
 #include "buffer/session_store.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "buffer/journal_reader.h"
 #include "tests/buffer/session_store_rig.h"
 
 namespace pitbox {
 namespace {
-
-using Store = SessionStoreRig;
 
 TEST_F(Store, GoesOnInTheSameFileAfterAStopAndAfterAKill) {
   begin();
@@ -53,7 +52,7 @@ TEST_F(Store, ResumesNothingWhenNoSessionIsOpen) {
   EXPECT_EQ(journal_, nullptr);
   begin();
   given_commits(1);
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   resume();
   EXPECT_EQ(journal_, nullptr);
   restart();
@@ -66,7 +65,7 @@ TEST_F(Store, RefusesASecondSessionAnUsedIdAndABadName) {
   SessionInfo other = first;
   other.id = Uuid::mint();
   EXPECT_EQ(store_->begin(other).status().code(), Code::kRejected) << "one is open";
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   EXPECT_EQ(store_->begin(first).status().code(), Code::kRejected) << "the id exists";
   other.type = "party";
   EXPECT_EQ(store_->begin(other).status().code(), Code::kRejected);
@@ -107,7 +106,7 @@ TEST_F(Store, SetsAFileAsideInMidSessionAndGoesOnInAnother) {
   EXPECT_EQ(session.files[0].incarnation, first);
   EXPECT_EQ(session.files[0].last, 3U);
   EXPECT_TRUE(session.files[0].sealed);
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   heads = store_->heads(nullptr);
   EXPECT_TRUE(heads.value().sessions[0].ended);
   EXPECT_EQ(heads.value().sessions[0].files.size(), 2U);
@@ -188,7 +187,7 @@ TEST_F(Store, RemovesWhatACrashLeftOfAFileBeingMade) {
 TEST_F(Store, RebuildsADamagedBoxDbFromTheFiles) {
   begin(1'000);
   given_commits(2);
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   begin(2'000);
   given_commits(3);
   const std::uint64_t live = journal_->incarnation();
@@ -230,7 +229,7 @@ TEST_F(Store, KeepsAcknowledgementsOfFilesThatAreNotLive) {
       store_->acknowledge({.session = session, .incarnation = incarnation, .ranges = some}).code(),
       Code::kRejected)
       << "the live file is the journal's";
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   ASSERT_TRUE(
       store_->acknowledge({.session = session, .incarnation = incarnation, .ranges = some}).ok());
   const auto held = [&] {
@@ -259,7 +258,7 @@ TEST_F(Store, KeepsAcknowledgementsOfFilesThatAreNotLive) {
 TEST_F(Store, RemembersConsumedPositionsAcrossSessionsAndFiles) {
   begin();
   given_commits(6);
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   begin(1'800'000'000'000);
   EXPECT_EQ(store_->consumed("udp", 5).value()->position, 6U);
   EXPECT_FALSE(store_->consumed("udp", 6).value()) << "another ring";
@@ -315,7 +314,7 @@ TEST_F(Store, EndsASessionWhoseJournalIsBroken) {
   FailingDisk::fail_sync = true;
   ASSERT_FALSE(journal_->commit(commit_of({test_batch("7", 4)})).ok());
   FailingDisk::fail_sync = false;
-  ASSERT_TRUE(store_->end(std::move(journal_)).ok());
+  end();
   EXPECT_EQ(count_entries(), 3U);
   EXPECT_FALSE(find_session(root_, "latest").value().open);
   EXPECT_TRUE(store_->heads(nullptr).value().sessions.at(0).ended);

@@ -2,11 +2,11 @@
 // refuses it or reads it; every entry it gives has the shape that docs/journal.md promises, in
 // order and without a sequence twice; and the same entry is found by its sequence.
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 

@@ -24,7 +24,7 @@
 namespace pitbox {
 namespace {
 
-constexpr int kKills = 30;
+constexpr int kTcpKills = 30;
 
 // Sentence `number` of connection `connection`, both from 1: the latitude's minutes tell the
 // connection, the longitude's the number; the time moves on by 10 ms each.
@@ -205,7 +205,7 @@ TEST(KillTcp, EachConnectionsSentencesAreAGapFreePrefixOfThoseSent) {
 
   std::mt19937 random(21);
   std::map<std::uint32_t, std::uint32_t> received;  // At the kills, by connection.
-  for (int kill = 0; kill < kKills; ++kill) {
+  for (int kill = 0; kill < kTcpKills; ++kill) {
     usleep(static_cast<useconds_t>(20'000 + random() % 300'000));
     rig.stage().kill_daemon();
     note_received(rig.stage().ring_file("gps"), received);
@@ -246,7 +246,7 @@ TEST(KillTcp, EachConnectionsSentencesAreAGapFreePrefixOfThoseSent) {
   std::printf(
       "%d kills, %zu connections, %zu sentences journaled; %zu connections had bytes in the "
       "ring at a kill\n",
-      kKills, sender.written().size(), journaled.size(), received.size());
+      kTcpKills, sender.written().size(), journaled.size(), received.size());
 }
 
 }  // namespace

@@ -22,7 +22,7 @@
 namespace pitbox {
 namespace {
 
-constexpr int kKills = 50;
+constexpr int kUdpKills = 50;
 constexpr std::size_t kRowsPerDatagram = 10;
 constexpr std::size_t kSamplesPerRow = 20;  // 200 a datagram: 1,000 datagrams/s.
 constexpr std::chrono::milliseconds kDatagramEvery{1};
@@ -148,7 +148,7 @@ TEST(KillUdp, EveryRecordSentIsJournaledOnceThoughTheDaemonDiesFiftyTimes) {
 
   std::mt19937 random(20);
   std::vector<std::int64_t> receives_after_ms;
-  for (int kill = 0; kill < kKills; ++kill) {
+  for (int kill = 0; kill < kUdpKills; ++kill) {
     const std::chrono::milliseconds lives(5 + random() % 300);
     const auto killed_at = std::chrono::steady_clock::now() + lives;
     if (kill > 0) {
@@ -177,7 +177,7 @@ TEST(KillUdp, EveryRecordSentIsJournaledOnceThoughTheDaemonDiesFiftyTimes) {
   std::sort(receives_after_ms.begin(), receives_after_ms.end());
   if (!receives_after_ms.empty()) {
     std::printf("%d kills, %lu records; received again after exec: median %ld ms, most %ld ms\n",
-                kKills, sent, receives_after_ms[receives_after_ms.size() / 2],
+                kUdpKills, sent, receives_after_ms[receives_after_ms.size() / 2],
                 receives_after_ms.back());
   }
 }

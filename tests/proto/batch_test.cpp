@@ -252,7 +252,7 @@ TEST(Batch, TellsRowsApartByCarGroupTimeAndValue) {
   EXPECT_NE(identify_row("1", "engine", 5, other).content, identity.content);
 }
 
-std::string hex(std::string_view bytes) {
+std::string hex_of(std::string_view bytes) {
   std::string out;
   for (const char byte : bytes) {
     out += "0123456789abcdef"[static_cast<std::uint8_t>(byte) >> 4];
@@ -270,7 +270,7 @@ TEST(Batch, HasTheBytesThatFormatMdDescribes) {
        column_of<float>({0.1F, 0.2F, 0.4F, 0.3F, 0.2F, 0.1F}),
        column_of<std::uint8_t>({5, 5, 5, 5, 5, 5})})};
   const auto encoded = round_trip(groups);
-  EXPECT_EQ(hex(encoded.blob),
+  EXPECT_EQ(hex_of(encoded.blob),
             "0a084684fcbf33f5e1441201061a0553067491062a1b0139c0843d"
             "00000201f6c1caf384a3020aca01014201020000010a");
   EXPECT_EQ(encoded.hash.hex(), "95c9267520725922b13ff01ca0dd0c9c");

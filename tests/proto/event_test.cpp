@@ -68,7 +68,7 @@ words::Event event_of(const std::string& kind) {
   return {};
 }
 
-bool is_accepted(const words::Event& event) {
+bool is_accepted_event(const words::Event& event) {
   return parse_event(event.SerializeAsString()).ok();
 }
 
@@ -101,7 +101,7 @@ TEST(Event, MustSaySomethingThisVersionKnows) {
   EXPECT_FALSE(parse_event("").ok());
   words::Event silent;
   silent.set_time_ns(5);
-  EXPECT_FALSE(is_accepted(silent));
+  EXPECT_FALSE(is_accepted_event(silent));
   EXPECT_EQ(event_kind(silent), "");
   EXPECT_FALSE(parse_event(std::string("\xA2\x06\x00", 3)).ok());  // Field 100.
 }
@@ -119,9 +119,9 @@ TEST(Event, IsHeldToItsSize) {
   while (tombstone.laps_size() < static_cast<int>(kMaxTombstoneLaps)) {
     *tombstone.add_laps() = lap();
   }
-  EXPECT_TRUE(is_accepted(event));
+  EXPECT_TRUE(is_accepted_event(event));
   *tombstone.add_laps() = lap();
-  EXPECT_FALSE(is_accepted(event));
+  EXPECT_FALSE(is_accepted_event(event));
   EXPECT_FALSE(parse_event(std::string(kMaxEventBytes + 1, '\0')).ok());
 }
 
@@ -129,13 +129,13 @@ void expect_text_limit(const char* kind,
                        const std::function<void(words::Event&, const std::string&)>& set) {
   words::Event event = event_of(kind);
   set(event, std::string(kMaxEventTextBytes, 'x'));
-  EXPECT_TRUE(is_accepted(event)) << kind;
+  EXPECT_TRUE(is_accepted_event(event)) << kind;
   set(event, std::string(kMaxEventTextBytes + 1, 'x'));
-  EXPECT_FALSE(is_accepted(event)) << kind;
+  EXPECT_FALSE(is_accepted_event(event)) << kind;
   set(event, "a\nb");
-  EXPECT_FALSE(is_accepted(event)) << kind;
+  EXPECT_FALSE(is_accepted_event(event)) << kind;
   set(event, "\xFF");
-  EXPECT_FALSE(is_accepted(event)) << kind;
+  EXPECT_FALSE(is_accepted_event(event)) << kind;
 }
 
 TEST(Event, IsHeldToTheLengthOfItsTexts) {
@@ -163,9 +163,9 @@ TEST(Event, IsHeldToTheLengthOfItsTexts) {
 
 void expect_refused(const char* kind, const std::function<void(words::Event&)>& spoil) {
   words::Event event = event_of(kind);
-  ASSERT_TRUE(is_accepted(event));
+  ASSERT_TRUE(is_accepted_event(event));
   spoil(event);
-  EXPECT_FALSE(is_accepted(event)) << kind;
+  EXPECT_FALSE(is_accepted_event(event)) << kind;
 }
 
 TEST(Event, IsRefusedIfItCannotHaveHappened) {
@@ -194,9 +194,9 @@ TEST(Event, IsRefusedIfItCannotHaveHappened) {
 TEST(Event, HasAtMostSixtyFourSectorsInALap) {
   words::Event event = event_of("lap");
   while (event.lap().sector_time_ms_size() < 64) event.mutable_lap()->add_sector_time_ms(1);
-  EXPECT_TRUE(is_accepted(event));
+  EXPECT_TRUE(is_accepted_event(event));
   event.mutable_lap()->add_sector_time_ms(1);
-  EXPECT_FALSE(is_accepted(event));
+  EXPECT_FALSE(is_accepted_event(event));
 }
 
 TEST(ContentHash, IsTheCanonicalXxh3OfTheBytes) {

@@ -59,7 +59,7 @@ class Receiver final : public RecordSink {
   std::uint64_t number_ = 0;
 };
 
-std::unique_ptr<Simulator> given_cars(const SimulatorOptions& options) {
+std::unique_ptr<Simulator> given_a_simulator(const SimulatorOptions& options) {
   return std::move(Simulator::make(options)).take();
 }
 
@@ -79,7 +79,7 @@ class TransmitterTest : public ::testing::Test {
 };
 
 TEST_F(TransmitterTest, SendsExactlyWhatTheLedgerSays) {
-  auto simulator = given_cars({.cars = 3, .seed = 9});
+  auto simulator = given_a_simulator({.cars = 3, .seed = 9});
   Receiver receiver;
   Transmitter transmitter(
       *simulator, kSender,
@@ -113,7 +113,7 @@ TEST_F(TransmitterTest, SendsExactlyWhatTheLedgerSays) {
 
 TEST_F(TransmitterTest, SendsTheSameBytesForTheSameSeed) {
   const auto bytes_of = [](std::uint64_t seed) {
-    auto simulator = given_cars({.cars = 2, .seed = seed, .gt3 = true});
+    auto simulator = given_a_simulator({.cars = 2, .seed = seed, .gt3 = true});
     std::string all;
     Transmitter transmitter(
         *simulator, kSender,
@@ -131,7 +131,7 @@ TEST_F(TransmitterTest, SendsTheSameBytesForTheSameSeed) {
 }
 
 TEST_F(TransmitterTest, DoesNotCountWhatWasNotAccepted) {
-  auto simulator = given_cars({.cars = 1, .seed = 9});
+  auto simulator = given_a_simulator({.cars = 1, .seed = 9});
   Receiver receiver;
   int sends = 0;
   Transmitter transmitter(
@@ -155,7 +155,7 @@ TEST_F(TransmitterTest, DoesNotCountWhatWasNotAccepted) {
 }
 
 TEST_F(TransmitterTest, EveryAnnouncementFitsItsDatagram) {
-  auto simulator = given_cars({.cars = kMaxSimulatedCars});
+  auto simulator = given_a_simulator({.cars = kMaxSimulatedCars});
   std::size_t datagrams = 0;
   Transmitter transmitter(
       *simulator, kSender,
@@ -178,7 +178,7 @@ GeoLine line(const SimLine& from) {
 // The engine sees 20 Hz positions with a wander of 0.2 m; at 70 m/s that is 3 ms,
 // at the pit lane's 17 m/s 12 ms.
 TEST_F(TransmitterTest, TheLapEngineFindsTheLapsThatWereDriven) {
-  auto simulator = given_cars({.cars = 1, .seed = 21, .rate_scale = 0.001});
+  auto simulator = given_a_simulator({.cars = 1, .seed = 21, .rate_scale = 0.001});
   const SimTrack& track = simulator->track();
   Receiver receiver;
   auto engine = GpsLapEngine::make({.start_finish = line(track.start_finish()),

@@ -12,7 +12,6 @@
 namespace pitbox {
 namespace {
 
-constexpr BootNs kMs = 1'000'000;
 using Sequences = std::vector<std::uint64_t>;
 
 Sequences drain_backfill(FileLanes& lanes) {
@@ -84,11 +83,11 @@ TEST(FileLanes, WhatWaitsTooLongLetsTheNewestCommitPass) {
   FileLanes lanes({}, 1, 0);
   lanes.begin({});
   lanes.advance(0, 1, 4);
-  lanes.advance(100 * kMs, 1, 8);
-  EXPECT_EQ(lanes.next_live(100 * kMs), 1U);
+  lanes.advance(100 * kNsPerMs, 1, 8);
+  EXPECT_EQ(lanes.next_live(100 * kNsPerMs), 1U);
   lanes.sent(Range{1, 1});
-  lanes.advance(350 * kMs, 1, 12);
-  EXPECT_EQ(drain_live(lanes, 350 * kMs), (Sequences{9, 10, 11, 12}));
+  lanes.advance(350 * kNsPerMs, 1, 12);
+  EXPECT_EQ(drain_live(lanes, 350 * kNsPerMs), (Sequences{9, 10, 11, 12}));
   EXPECT_EQ(drain_backfill(lanes), (Sequences{2, 3, 4, 5, 6, 7, 8}));
 }
 
@@ -96,7 +95,7 @@ TEST(FileLanes, TheNewestCommitIsNeverGivenUpHoweverOldItGets) {
   FileLanes lanes({}, 1, 0);
   lanes.begin({});
   lanes.advance(0, 1, 2);
-  EXPECT_EQ(drain_live(lanes, 10'000 * kMs), (Sequences{1, 2}));
+  EXPECT_EQ(drain_live(lanes, 10'000 * kNsPerMs), (Sequences{1, 2}));
 }
 
 TEST(FileLanes, ANewConnectionOffersAgainWhatWasNotAcknowledged) {
@@ -127,7 +126,7 @@ TEST(FileLanes, EverySequenceGoesOnceWhateverTheOrderOfEvents) {
     BootNs now = 0;
     std::uint64_t last = lanes.last();
     for (int turn = 0; turn < 2000; ++turn) {
-      now += static_cast<BootNs>(random() % 50) * kMs;
+      now += static_cast<BootNs>(random() % 50) * kNsPerMs;
       if (random() % 3 == 0 && last < 3000) lanes.advance(now, 1, last += random() % 9);
       const auto next = random() % 2 == 0 ? lanes.next_live(now) : lanes.next_backfill();
       if (!next) continue;

@@ -12,15 +12,13 @@
 namespace pitbox {
 namespace {
 
-constexpr BootNs kMs = 1'000'000;
-
 LiveSnapshot snapshot_of(std::uint64_t version, double speed, std::uint64_t changed) {
   LiveSnapshot snapshot;
   snapshot.version = version;
-  snapshot.wall_minus_boot_ns = 1000 * kMs;
+  snapshot.wall_minus_boot_ns = 1000 * kNsPerMs;
   LiveCar car;
   car.car = "7";
-  car.receive_ns = 5 * kMs;
+  car.receive_ns = 5 * kNsPerMs;
   car.values.push_back({testing::make_definition("gps"), 0, speed, changed});
   snapshot.cars.push_back(car);
   return snapshot;
@@ -35,26 +33,26 @@ TEST(LiveViewFeed, GivesWhatChangedAndTheWallClock) {
   ASSERT_EQ(cars[0].values.size(), 1U);
   EXPECT_EQ(cars[0].values[0].channel, "speed");
   EXPECT_EQ(cars[0].values[0].unit, "km/h");
-  EXPECT_TRUE(feed.take(100 * kMs, snapshot_of(2, 200, 1)).empty()) << "unchanged";
-  EXPECT_EQ(feed.take(200 * kMs, snapshot_of(3, 201, 3)).size(), 1U);
+  EXPECT_TRUE(feed.take(100 * kNsPerMs, snapshot_of(2, 200, 1)).empty()) << "unchanged";
+  EXPECT_EQ(feed.take(200 * kNsPerMs, snapshot_of(3, 201, 3)).size(), 1U);
 }
 
 TEST(LiveViewFeed, IsDueTenTimesASecond) {
   LiveViewFeed feed({});
   EXPECT_TRUE(feed.due(0));
   feed.take(0, {});
-  EXPECT_FALSE(feed.due(99 * kMs));
-  EXPECT_TRUE(feed.due(100 * kMs));
+  EXPECT_FALSE(feed.due(99 * kNsPerMs));
+  EXPECT_TRUE(feed.due(100 * kNsPerMs));
 }
 
 TEST(LiveViewFeed, RepeatsEverythingEveryFiveSecondsAndForANewConnection) {
   LiveViewFeed feed({});
   feed.take(0, snapshot_of(1, 200, 1));
-  EXPECT_TRUE(feed.take(4900 * kMs, snapshot_of(2, 200, 1)).empty());
-  EXPECT_EQ(feed.take(5000 * kMs, snapshot_of(3, 200, 1)).size(), 1U);
-  EXPECT_TRUE(feed.take(5100 * kMs, snapshot_of(4, 200, 1)).empty());
+  EXPECT_TRUE(feed.take(4900 * kNsPerMs, snapshot_of(2, 200, 1)).empty());
+  EXPECT_EQ(feed.take(5000 * kNsPerMs, snapshot_of(3, 200, 1)).size(), 1U);
+  EXPECT_TRUE(feed.take(5100 * kNsPerMs, snapshot_of(4, 200, 1)).empty());
   feed.restart();
-  EXPECT_EQ(feed.take(5200 * kMs, snapshot_of(5, 200, 1)).size(), 1U);
+  EXPECT_EQ(feed.take(5200 * kNsPerMs, snapshot_of(5, 200, 1)).size(), 1U);
 }
 
 TEST(LiveViewFeed, WhatIsNoNumberIsLeftOut) {

@@ -12,8 +12,6 @@
 namespace pitbox {
 namespace {
 
-constexpr BootNs kMs = 1'000'000;
-
 // A bottleneck of `rate` bytes per second, then `delay` there and back.
 class Path {
  public:
@@ -23,7 +21,7 @@ class Path {
   // Sends backfill parts as the windows allow, for `span`; gives the bytes acknowledged.
   std::uint64_t run(Pacing& pacing, BootNs span) {
     std::uint64_t delivered = 0;
-    for (const BootNs end = now_ + span; now_ < end; now_ += kMs / 4) {
+    for (const BootNs end = now_ + span; now_ < end; now_ += kNsPerMs / 4) {
       while (!flying_.empty() && flying_.front().back_at <= now_) {
         pacing.acknowledged(now_, flying_.front().bytes, flying_.front().mark);
         delivered += flying_.front().bytes;
@@ -63,12 +61,12 @@ TEST(Pacing, FillsALinkOfOneMegabitAndKeepsItsQueueUnder200Ms) {
   constexpr double kRate = 125'000;
   Pacing pacing;
   pacing.reset(0);
-  Path path(kRate, 200 * kMs);
-  path.run(pacing, 3000 * kMs);
+  Path path(kRate, 200 * kNsPerMs);
+  path.run(pacing, 3000 * kNsPerMs);
   path.queue_max();
-  const std::uint64_t delivered = path.run(pacing, 10'000 * kMs);
+  const std::uint64_t delivered = path.run(pacing, 10'000 * kNsPerMs);
   EXPECT_GT(static_cast<double>(delivered), 0.9 * kRate * 10);
-  EXPECT_LT(path.queue_max(), 200 * kMs);
+  EXPECT_LT(path.queue_max(), 200 * kNsPerMs);
   EXPECT_NEAR(pacing.rate(), kRate, 0.2 * kRate);
   EXPECT_LE(pacing.backfill_part_bytes(), 7500U) << "50 ms of rate";
 }
@@ -77,9 +75,9 @@ TEST(Pacing, FillsAFastLinkWithinASecond) {
   constexpr double kRate = 300e6;
   Pacing pacing;
   pacing.reset(0);
-  Path path(kRate, 5 * kMs);
-  path.run(pacing, 1000 * kMs);
-  const std::uint64_t delivered = path.run(pacing, 1000 * kMs);
+  Path path(kRate, 5 * kNsPerMs);
+  path.run(pacing, 1000 * kNsPerMs);
+  const std::uint64_t delivered = path.run(pacing, 1000 * kNsPerMs);
   EXPECT_GT(static_cast<double>(delivered), 0.8 * kRate);
   EXPECT_EQ(pacing.backfill_part_bytes(), 64U * 1024);
   EXPECT_LE(pacing.backfill_window(), 8U << 20);
@@ -88,14 +86,14 @@ TEST(Pacing, FillsAFastLinkWithinASecond) {
 TEST(Pacing, FollowsALinkThatGetsSlower) {
   Pacing pacing;
   pacing.reset(0);
-  Path path(2e6, 50 * kMs);
-  path.run(pacing, 3000 * kMs);
+  Path path(2e6, 50 * kNsPerMs);
+  path.run(pacing, 3000 * kNsPerMs);
   path.rate(100'000);
-  path.run(pacing, 8000 * kMs);
+  path.run(pacing, 8000 * kNsPerMs);
   path.queue_max();
-  path.run(pacing, 3000 * kMs);
+  path.run(pacing, 3000 * kNsPerMs);
   EXPECT_NEAR(pacing.rate(), 100'000, 30'000);
-  EXPECT_LT(path.queue_max(), 400 * kMs);
+  EXPECT_LT(path.queue_max(), 400 * kNsPerMs);
 }
 
 TEST(Pacing, KeepsItsLimitsWhateverIsMeasured) {
@@ -117,15 +115,15 @@ TEST(Pacing, KeepsItsLimitsWhateverIsMeasured) {
 TEST(Pacing, ATrickleDoesNotPassForTheLinksMeasure) {
   Pacing pacing;
   pacing.reset(0);
-  Path path(1e6, 20 * kMs);
-  path.run(pacing, 2000 * kMs);
+  Path path(1e6, 20 * kNsPerMs);
+  path.run(pacing, 2000 * kNsPerMs);
   const double measured = pacing.rate();
-  BootNs now = path.now() + 20 * kMs;
-  for (int i = 0; i < 100; ++i, now += 100 * kMs) {
+  BootNs now = path.now() + 20 * kNsPerMs;
+  for (int i = 0; i < 100; ++i, now += 100 * kNsPerMs) {
     Pacing::Mark mark = pacing.mark(now);
     mark.nothing_waiting = true;
     pacing.sent(now, 500);
-    pacing.acknowledged(now + 25 * kMs, 500, mark);
+    pacing.acknowledged(now + 25 * kNsPerMs, 500, mark);
   }
   EXPECT_GE(pacing.rate(), 0.9 * measured);
 }
@@ -135,14 +133,14 @@ TEST(TokenBucket, HoldsTheRateAndMayGoIntoDebtByOneFrame) {
   EXPECT_TRUE(bucket.may_send(0)) << "no limit";
   bucket.limit(0, 100'000);
   std::uint64_t sent = 0;
-  for (BootNs now = 0; now < 10'000 * kMs; now += kMs) {
+  for (BootNs now = 0; now < 10'000 * kNsPerMs; now += kNsPerMs) {
     while (bucket.may_send(now)) {
       bucket.sent(3000);
       sent += 3000;
     }
   }
   EXPECT_NEAR(static_cast<double>(sent), 1'000'000, 20'000);
-  EXPECT_GT(bucket.ready_at(10'000 * kMs), 10'000 * kMs - kMs);
+  EXPECT_GT(bucket.ready_at(10'000 * kNsPerMs), 10'000 * kNsPerMs - kNsPerMs);
 }
 
 }  // namespace

@@ -73,6 +73,9 @@ class RawServer {
   void say_some(const std::string& bytes) {
     static_cast<void>(send(peer_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
   }
+  // The other end reads all that was said, then the end. Closing at once with something unread
+  // would be a reset, which throws away what the other end has not read yet.
+  void say_no_more() { shutdown(peer_, SHUT_WR); }
   void hang_up() {
     if (peer_ >= 0) close(peer_);
     peer_ = -1;

@@ -10,10 +10,10 @@
 namespace pitbox {
 namespace {
 
-constexpr BootNs kSecond = 1'000'000'000;
+constexpr BootNs kASecond = 1'000'000'000;
 
 bool until(const std::function<bool()>& done) {
-  const BootNs deadline = system_clock().boot_now() + 20 * kSecond;
+  const BootNs deadline = system_clock().boot_now() + 20 * kASecond;
   while (!done() && system_clock().boot_now() < deadline) std::this_thread::yield();
   return done();
 }
@@ -41,7 +41,7 @@ TEST(Resolver, ANameServerThatHangsBlocksNobody) {
                     });
   const BootNs begun = system_clock().boot_now();
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(resolver.look_up("room.example", i).done);
-  EXPECT_LT(system_clock().boot_now() - begun, kSecond);
+  EXPECT_LT(system_clock().boot_now() - begun, kASecond);
   release = true;
   release.notify_all();
   EXPECT_TRUE(until([&] { return woken > 0; }));
@@ -60,8 +60,8 @@ TEST(Resolver, WhenTheNameServerIsGoneTheLastAddressStays) {
   resolver.look_up("room.example", 0);
   ASSERT_TRUE(until([&] { return resolver.look_up("room.example", 1).done; }));
   resolver.distrust("room.example");
-  ASSERT_TRUE(until([&] { return !resolver.look_up("room.example", 2 * kSecond).error.empty(); }));
-  const auto answer = resolver.look_up("room.example", 2 * kSecond + 1);
+  ASSERT_TRUE(until([&] { return !resolver.look_up("room.example", 2 * kASecond).error.empty(); }));
+  const auto answer = resolver.look_up("room.example", 2 * kASecond + 1);
   EXPECT_EQ(answer.addresses, std::vector<std::string>{"10.0.0.7"});
   EXPECT_EQ(answer.error, "room.example: no name server");
   EXPECT_EQ(looks, 2) << "not asked in a loop";
@@ -76,9 +76,9 @@ TEST(Resolver, AsksAgainOnlyWhenTheAnswerIsOldOrDistrusted) {
                     });
   resolver.look_up("room.example", 0);
   ASSERT_TRUE(until([&] { return resolver.look_up("room.example", 1).done; }));
-  resolver.look_up("room.example", 59 * kSecond);
+  resolver.look_up("room.example", 59 * kASecond);
   EXPECT_EQ(looks, 1);
-  resolver.look_up("room.example", 60 * kSecond);
+  resolver.look_up("room.example", 60 * kASecond);
   EXPECT_TRUE(until([&] { return looks == 2; }));
 }
 

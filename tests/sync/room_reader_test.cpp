@@ -68,7 +68,7 @@ class RoomReaderTest : public ::testing::Test {
       for (const words::Frame& frame : frames) {
         server_.say_some(RawServer::frame(2, frame.SerializeAsString()));
       }
-      if (hangs_up) server_.hang_up();
+      if (hangs_up) server_.say_no_more();
     }
     server_.hang_up();
     return result.get();

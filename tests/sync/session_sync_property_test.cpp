@@ -18,8 +18,6 @@ namespace {
 using testing::FakeJournal;
 using testing::FakeRoom;
 
-constexpr BootNs kMs = 1'000'000;
-
 class World {
  public:
   explicit World(std::uint64_t seed) : random_(seed) {
@@ -84,7 +82,7 @@ class World {
     }
   }
   void turn() {
-    now_ += static_cast<BootNs>(random_() % 20) * kMs;
+    now_ += static_cast<BootNs>(random_() % 20) * kNsPerMs;
     if (!sync_->is_open()) {
       room_.connect();
       sync_->opened(now_);
@@ -113,7 +111,7 @@ class World {
   }
 
   std::mt19937_64 random_;
-  BootNs now_ = 1000 * kMs;
+  BootNs now_ = 1000 * kNsPerMs;
   std::deque<std::string> to_room_;
   std::vector<DefinitionPtr> definitions_ = {
       testing::make_definition("a"), testing::make_definition("b"), testing::make_definition("c")};

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -65,6 +66,59 @@ TEST(Tidy, IncludesPointOneWay) {
     });
     EXPECT_GT(lines, 0) << module << " has no sources: is the test looking in the right place?";
   }
+}
+
+// The name that a line at the left margin of an anonymous namespace declares; empty if none. An
+// alias of a namespace is none: it may be repeated.
+std::string declared_name(const std::string& line) {
+  static const std::regex kType(R"(^(?:struct|class|union|enum(?: class)?|using) (\w+)(?: final)?)"
+                                R"((?: [:=]|\s*\{|;).*)");
+  static const std::regex kValue(
+      R"(^(?!TEST|EXPECT|INSTANTIATE|static_assert|using|namespace|template|return))"
+      R"([A-Za-z][\w:<>,&* ]*?[ &*](\w+)(?:\(| =|;|\[|\{).*)");
+  std::smatch match;
+  if (std::regex_match(line, match, kType) || std::regex_match(line, match, kValue))
+    return match[1];
+  return {};
+}
+
+std::map<std::string, std::set<std::string>> local_names(const fs::path& folder) {
+  std::map<std::string, std::set<std::string>> files_by_name;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".cpp") continue;
+    std::ifstream file(entry.path());
+    bool is_local = false;
+    for (std::string line; std::getline(file, line);) {
+      if (line == "namespace {") is_local = true;
+      if (line == "}  // namespace") is_local = false;
+      const std::string name = is_local ? declared_name(line) : std::string();
+      if (!name.empty()) files_by_name[name].insert(entry.path().filename().string());
+    }
+  }
+  return files_by_name;
+}
+
+// Files of a folder are compiled as one in most presets (PITBOX_BUNDLE). A name that two of them
+// have for themselves is an error there at best, and at worst another overload.
+TEST(Tidy, LocalNamesAreUniqueInAFolder) {
+  std::size_t names = 0;
+  for (const char* parent : {".", "apps", "tests"}) {
+    for (const auto& folder : fs::directory_iterator(source_directory() / parent)) {
+      const std::string own_name = folder.path().filename().string();
+      // Build trees are not ours; a fuzz target or a benchmark is a program of one file.
+      if (!folder.is_directory() || own_name == "build" || own_name == "fuzz" ||
+          own_name == "bench") {
+        continue;
+      }
+      for (const auto& [name, files] : local_names(folder.path())) {
+        ++names;
+        std::string list;
+        for (const std::string& file : files) list += " " + file;
+        EXPECT_EQ(files.size(), 1U) << folder.path() << ": " << name << " is in" << list;
+      }
+    }
+  }
+  EXPECT_GT(names, 500U) << "is the test looking in the right place?";
 }
 
 TEST(Tidy, LinesFitTheScreen) {
