@@ -111,7 +111,7 @@ std::vector<GroupRows> make_groups(const Car& car, std::int64_t start_ns, std::i
     group.definition = car.definitions[g];
     for (std::int64_t t = start_ns; t < start_ns + length_ns; t += car.period_ns[g]) {
       group.source_ns.push_back(t);
-      group.receive_ns.push_back(77 * kSecond + t + random() % 90'000);
+      group.receive_ns.push_back(77 * kSecond + t + static_cast<std::int64_t>(random() % 90'000));
       for (std::size_t c = 0; c < car.signals[g].size(); ++c) {
         put_sample(group.rows, car.signals[g][c], c, static_cast<double>(t) * 1e-9, random);
       }

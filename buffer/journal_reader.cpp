@@ -237,8 +237,11 @@ Result<std::vector<StoredLap>> JournalReader::laps(const Bad& bad) {
     if (sequences.empty()) break;
     for (const std::uint64_t sequence : sequences) {
       auto lap = state_->rows->lap(sequence);
-      if (lap.ok()) laps.push_back(std::move(lap).take());
-      if (!lap.ok() && bad) bad(sequence, state_->named(lap.status(), sequence));
+      if (lap.ok()) {
+        laps.push_back(std::move(lap).take());
+      } else if (bad) {
+        bad(sequence, state_->named(lap.status(), sequence));
+      }
     }
     rest.first = sequences.back() + 1;
   }

@@ -67,8 +67,9 @@ Result<StoredEntry> batch_of(const Statement& row) {
                        kBlob, kBlob})) {
     return Status::corrupt("a batch's column is of another type");
   }
-  if (row.integer(0) < 1 || row.integer(1) < row.integer(0))
+  if (row.integer(0) < 1 || row.integer(1) < row.integer(0)) {
     return Status::corrupt("no range of sequences");
+  }
   StoredEntry entry;
   entry.first = row.u64(0);
   entry.last = row.u64(1);
@@ -187,8 +188,9 @@ Result<StoredEntry> JournalRows::batch(std::uint64_t sequence) {
 
 Result<StoredEntry> JournalRows::batch_holding(std::uint64_t sequence) {
   auto found = one_row<StoredEntry>(batch_holding_, sequence, batch_of);
-  if (found.ok() && found.value().last < sequence)
+  if (found.ok() && found.value().last < sequence) {
     return Status(Code::kRejected, "not in the file");
+  }
   return found;
 }
 

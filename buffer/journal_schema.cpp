@@ -62,8 +62,9 @@ Status each_row(Database& database, std::string_view sql, std::size_t rows_max, 
     const auto stepped = statement.value().step();
     if (!stepped.ok()) return stepped.status();
     if (!stepped.value()) return {};
-    if (rows == rows_max)
+    if (rows == rows_max) {
       return Status::corrupt("more rows than there can be: " + std::string(sql));
+    }
     Status taken = take(statement.value());
     if (!taken.ok()) return taken;
   }
@@ -127,8 +128,9 @@ Status create_journal_tables(Database& database) {
 Status check_journal_tables(Database& database) {
   const auto application = database.integer("PRAGMA application_id");
   if (!application.ok()) return application.status();
-  if (application.value() != kJournalApplicationId)
+  if (application.value() != kJournalApplicationId) {
     return Status::corrupt("not a journal of Pitbox");
+  }
   const auto format = database.integer("PRAGMA user_version");
   if (!format.ok()) return format.status();
   if (format.value() < 1 || format.value() > kJournalFormat + 1) {
@@ -204,8 +206,9 @@ Result<JournalMeta> read_journal_meta(Database& database) {
   MetaRows rows;
   Status read =
       each_row(database, "SELECT key, value FROM meta", 1024, [&](Statement& row) -> Status {
-        if (row.text(0).size() > 256 || row.text(1).size() > 1024)
+        if (row.text(0).size() > 256 || row.text(1).size() > 1024) {
           return Status::corrupt("a value too long");
+        }
         rows.emplace(row.text(0), row.text(1));
         return {};
       });
@@ -250,8 +253,9 @@ Result<Counters> read_counters(Database& database) {
   Counters counters;
   Status read = each_row(database, "SELECT name, value FROM counters", kMaxNamedRows,
                          [&](Statement& row) -> Status {
-                           if (!is_row_name(row.text(0)))
+                           if (!is_row_name(row.text(0))) {
                              return Status::corrupt("a counter's name");
+                           }
                            counters.emplace(row.text(0), row.u64(1));
                            return {};
                          });
@@ -266,8 +270,9 @@ Result<std::map<std::string, ConsumedPosition>> read_positions(Database& databas
       kMaxNamedRows, [&](Statement& row) -> Status {
         if (!is_row_name(row.text(0))) return Status::corrupt("a source's name");
         const std::uint64_t drops = row.u64(5);
-        if (drops > std::numeric_limits<std::uint32_t>::max())
+        if (drops > std::numeric_limits<std::uint32_t>::max()) {
           return Status::corrupt("kernel_drops");
+        }
         positions.emplace(row.text(0),
                           ConsumedPosition{.ring_id = row.u64(1),
                                            .position = row.u64(2),
@@ -286,8 +291,9 @@ Result<std::map<std::string, std::string>> read_decoder_states(Database& databas
                          [&](Statement& row) -> Status {
                            if (!is_row_name(row.text(0))) return Status::corrupt("a source's name");
                            const std::string_view state = row.blob(1);
-                           if (state.size() > kMaxDecoderStateBytes)
+                           if (state.size() > kMaxDecoderStateBytes) {
                              return Status::corrupt("too long");
+                           }
                            states.emplace(row.text(0), state);
                            return {};
                          });
@@ -299,8 +305,9 @@ Result<std::string> read_lap_state(Database& database) {
   std::string state;
   Status read = each_row(database, "SELECT state FROM lap_state WHERE id = 1", 1,
                          [&](Statement& row) -> Status {
-                           if (row.blob(0).size() > kMaxLapStateBytes)
+                           if (row.blob(0).size() > kMaxLapStateBytes) {
                              return Status::corrupt("too long");
+                           }
                            state = row.blob(0);
                            return {};
                          });

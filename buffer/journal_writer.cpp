@@ -41,8 +41,9 @@ Status check_lap(const NewLap& lap, std::size_t events) {
   if (!is_car_name(lap.car, false) || !is_row_name(lap.kind) || !is_row_name(lap.evidence)) {
     return Status::rejected("a lap's car, kind or evidence is no name");
   }
-  if (lap.sector_time_ms.size() > kMaxLapSectors)
+  if (lap.sector_time_ms.size() > kMaxLapSectors) {
     return Status::rejected("a lap of too many sectors");
+  }
   return {};
 }
 
@@ -137,8 +138,9 @@ Status JournalWriter::check(const Commit& commit) const {
   }
   for (const auto& [source, state] : commit.decoder_states) {
     if (!is_row_name(source)) keep(Status::rejected("a source's name"));
-    if (state.size() > kMaxDecoderStateBytes)
+    if (state.size() > kMaxDecoderStateBytes) {
       keep(Status::rejected("the decoder state of " + source));
+    }
   }
   if (commit.lap_state && commit.lap_state->size() > kMaxLapStateBytes) {
     keep(Status::rejected("the lap state is too long"));
@@ -289,8 +291,9 @@ Status JournalWriter::write_states(const Commit& commit) {
     if (!status.ok()) return status;
     status = put_decoder_state_.bind_text(1, source).bind_blob(2, state).run();
   }
-  if (status.ok() && commit.lap_state)
+  if (status.ok() && commit.lap_state) {
     status = put_lap_state_.bind_blob(1, *commit.lap_state).run();
+  }
   if (!commit.counters) return status;
   for (const auto& [name, value] : *commit.counters) {
     if (!status.ok()) return status;

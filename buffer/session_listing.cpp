@@ -84,6 +84,7 @@ Result<SessionFiles> session_in_folder(const fs::path& folder) {
   if (error) return Status(Code::kRejected, folder.string() + ": " + error.message());
   std::sort(found.begin(), found.end());
   std::vector<fs::path> files;
+  files.reserve(found.size());
   for (auto& [number, file] : found) files.push_back(std::move(file));
   // In its place in a state directory, box.db stands two levels up.
   auto read = session_of(files, box_of(fs::absolute(folder).parent_path().parent_path()));
@@ -128,8 +129,9 @@ Result<SessionFiles> find_session(const fs::path& state_directory, std::string_v
   if (session == "latest") {
     auto sessions = list_sessions(state_directory);
     if (!sessions.ok()) return sessions.status();
-    if (sessions.value().empty())
+    if (sessions.value().empty()) {
       return Status::rejected("no session in " + state_directory.string());
+    }
     return std::move(sessions.value().back());
   }
   std::string prefix(session);

@@ -123,14 +123,15 @@ std::string names_in(std::string_view section) {
 
 Status apply_table(Config& config, const toml::table& table, const std::string& section,
                    std::size_t index, std::string_view file) {
-  for (const auto& [name, node] : table) {
+  for (const auto& [toml_name, node] : table) {
+    const std::string name(toml_name.str());
     const Place place = place_of(file, node);
     const auto& keys = config_keys();
     const auto key = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) {
-      return k.section == section && k.name == name.str();
+      return k.section == section && k.name == name;
     });
     if (key == keys.end()) {
-      return refuse(place, section + "." + std::string(name.str()),
+      return refuse(place, std::string(section).append(".").append(name),
                     "unknown key; allowed in [" + section + "]: " + names_in(section));
     }
     if (Status applied = apply(config, *key, index, node, place); !applied.ok()) return applied;
@@ -377,9 +378,13 @@ std::string config_reference() {
     const std::string literal = key.get(defaults, 0);
     std::string variable = key.variable().empty() ? "" : "`" + key.variable() + "`";
     if (key.path() == "room.driver") variable += " or `REALTIME_DRIVER`";
-    out += "| `" + key.name + "` | " + std::string(to_string(key.type)) + "; " + key.allowed +
-           " | " + (literal.empty() ? "none" : "`" + literal + "`") + " | " + variable + " | " +
-           key.purpose + " |\n";
+    const std::string shown = literal.empty() ? "none" : "`" + literal + "`";
+    for (const std::string& cell :
+         {"`" + key.name + "`", std::string(to_string(key.type)) + "; " + key.allowed, shown,
+          variable, key.purpose}) {
+      out.append("| ").append(cell).append(" ");
+    }
+    out += "|\n";
   }
   return out;
 }

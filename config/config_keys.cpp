@@ -11,6 +11,10 @@ namespace {
 
 using Refusal = std::optional<std::string>;
 
+std::string number_text(std::int64_t value) {
+  return std::to_string(value);
+}
+
 std::string number_text(double value) {
   std::array<char, 32> buffer{};
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
@@ -40,7 +44,7 @@ Refusal check_line(const GeoLine& line) {
 
 // Keys are built from an accessor: a function from (Config&, index) to the member.
 template <typename Access>
-ConfigKey text_key(std::string section, std::string name, std::vector<std::string> choices,
+ConfigKey text_key(std::string section, std::string name, const std::vector<std::string>& choices,
                    std::string purpose, Access access) {
   ConfigKey key{.section = std::move(section), .name = std::move(name)};
   for (const std::string& choice : choices) {
@@ -64,35 +68,26 @@ ConfigKey text_key(std::string section, std::string name, std::vector<std::strin
   return key;
 }
 
-template <typename Access>
-ConfigKey integer_key(std::string section, std::string name, std::int64_t least,
-                      std::int64_t greatest, std::string purpose, Access access) {
-  ConfigKey key{.section = std::move(section), .name = std::move(name)};
-  key.type = ConfigType::kInteger;
-  key.allowed = std::to_string(least) + ".." + std::to_string(greatest);
-  key.purpose = std::move(purpose);
-  key.set = [=](Config& config, std::size_t index, const ConfigValue& value) -> Refusal {
-    const auto number = std::get<std::int64_t>(value);
-    if (number < least || number > greatest) return std::to_string(number) + " is outside";
-    access(config, index) = number;
-    return std::nullopt;
-  };
-  key.get = [access](const Config& config, std::size_t index) {
-    return std::to_string(access(config, index));
-  };
-  return key;
-}
+// Both ends are allowed.
+template <typename Number>
+struct Bounds {
+  Number least;
+  Number greatest;
+};
 
-template <typename Access>
-ConfigKey number_key(std::string section, std::string name, double least, double greatest,
-                     std::string purpose, Access access) {
+template <typename Number, typename Access>
+ConfigKey bounded_key(std::string section, std::string name, Bounds<Number> bounds,
+                      std::string purpose, Access access) {
   ConfigKey key{.section = std::move(section), .name = std::move(name)};
-  key.type = ConfigType::kNumber;
-  key.allowed = number_text(least) + ".." + number_text(greatest);
+  key.type = std::is_integral_v<Number> ? ConfigType::kInteger : ConfigType::kNumber;
+  key.allowed = number_text(bounds.least) + ".." + number_text(bounds.greatest);
   key.purpose = std::move(purpose);
   key.set = [=](Config& config, std::size_t index, const ConfigValue& value) -> Refusal {
-    const auto number = std::get<double>(value);
-    if (!(number >= least && number <= greatest)) return number_text(number) + " is outside";
+    const auto number = std::get<Number>(value);
+    // Not the other way round: nothing is outside for a NaN.
+    if (!(number >= bounds.least && number <= bounds.greatest)) {
+      return number_text(number) + " is outside";
+    }
     access(config, index) = number;
     return std::nullopt;
   };
@@ -101,6 +96,9 @@ ConfigKey number_key(std::string section, std::string name, double least, double
   };
   return key;
 }
+
+using Integers = Bounds<std::int64_t>;
+using Numbers = Bounds<double>;
 
 template <typename Access>
 ConfigKey line_key(std::string name, std::string purpose, Access access) {
@@ -167,7 +165,9 @@ ConfigKey channels_key() {
   return key;
 }
 
-// Accessors need a const and a mutable form; a generic lambda is both.
+// Accessors need a const and a mutable form; a generic lambda is both. No parentheses: it stands as
+// an argument, and a member is no expression of its own.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define PITBOX_MEMBER(expression)          \
   [](auto& config, std::size_t) -> auto& { \
     return config.expression;              \
@@ -176,6 +176,7 @@ ConfigKey channels_key() {
   [](auto& config, std::size_t index) -> auto& { \
     return config.sources[index].member;         \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 void add_top_level(std::vector<ConfigKey>& keys) {
   keys.push_back(text_key("", "state_dir", {},
@@ -205,27 +206,27 @@ void add_source(std::vector<ConfigKey>& keys) {
   keys.push_back(text_key(section, "car", {},
                           "Car number, for decoders whose bytes do not carry one (nmea).",
                           PITBOX_SOURCE(car)));
-  keys.push_back(integer_key(section, "ring_mib", 1, 1024,
+  keys.push_back(bounded_key(section, "ring_mib", Integers{1, 1024},
                              "Size of the ring in MiB, a power of two: what may be waiting for the "
                              "journal.",
                              PITBOX_SOURCE(ring_mib)));
-  keys.push_back(integer_key(section, "slot_bytes", 512, 65536,
+  keys.push_back(bounded_key(section, "slot_bytes", Integers{512, 65536},
                              "Longest datagram that is taken whole; a multiple of 64.",
                              PITBOX_SOURCE(slot_bytes)));
-  keys.push_back(integer_key(section, "receive_buffer_mib", 1, 1024,
+  keys.push_back(bounded_key(section, "receive_buffer_mib", Integers{1, 1024},
                              "Kernel receive buffer to ask for; the kernel may give less.",
                              PITBOX_SOURCE(receive_buffer_mib)));
 }
 
 void add_journal(std::vector<ConfigKey>& keys) {
-  keys.push_back(integer_key("journal", "flush_ms", 1, 10'000,
+  keys.push_back(bounded_key("journal", "flush_ms", Integers{1, 10'000},
                              "How long a record may wait before it is made durable: the window of "
                              "loss in a power cut, and most of the latency to the room.",
                              PITBOX_MEMBER(flush_ms)));
-  keys.push_back(integer_key("journal", "page_kib", 4, 64,
+  keys.push_back(bounded_key("journal", "page_kib", Integers{4, 64},
                              "SQLite page size of new journal files in KiB: 4, 8, 16, 32 or 64.",
                              PITBOX_MEMBER(page_kib)));
-  keys.push_back(integer_key("journal", "wal_mib", 1, 256,
+  keys.push_back(bounded_key("journal", "wal_mib", Integers{1, 256},
                              "Write-ahead log size beyond which it is moved into the database.",
                              PITBOX_MEMBER(wal_mib)));
 }
@@ -242,9 +243,9 @@ void add_track(std::vector<ConfigKey>& keys) {
   keys.push_back(line_key(
       "pit_exit", "Where the pit lane ends.",
       [](auto& config) -> auto& { return config.track.pit_exit; }));
-  keys.push_back(number_key("track", "min_lap_s", 1, 3600,
-                            "A crossing sooner than this after the last one is ignored.",
-                            PITBOX_MEMBER(track.min_lap_s)));
+  keys.push_back(bounded_key("track", "min_lap_s", Numbers{1, 3600},
+                             "A crossing sooner than this after the last one is ignored.",
+                             PITBOX_MEMBER(track.min_lap_s)));
   keys.push_back(text_key("track", "latitude", {}, "Channel with the latitude in degrees.",
                           PITBOX_MEMBER(track.latitude)));
   keys.push_back(text_key("track", "longitude", {}, "Channel with the longitude in degrees.",
@@ -267,7 +268,7 @@ void add_link(std::vector<ConfigKey>& keys) {
   keys.push_back(text_key("room", "ca_file", {},
                           "PEM file of the certificate authority, where it is a private one.",
                           PITBOX_MEMBER(room_ca_file)));
-  keys.push_back(integer_key("room", "budget_kbit_s", 0, 10'000'000,
+  keys.push_back(bounded_key("room", "budget_kbit_s", Integers{0, 10'000'000},
                              "Most the link may send, in kbit/s; 0: no limit.",
                              PITBOX_MEMBER(room_budget_kbit_s)));
   keys.push_back(text_key("api", "url", {},
@@ -275,9 +276,9 @@ void add_link(std::vector<ConfigKey>& keys) {
                           "Empty: not polled.",
                           PITBOX_MEMBER(api_url)));
   keys.push_back(channels_key());
-  keys.push_back(number_key("live_view", "hz", 0, 10,
-                            "How often changed values are sent to viewers; 0: never.",
-                            PITBOX_MEMBER(live_view_hz)));
+  keys.push_back(bounded_key("live_view", "hz", Numbers{0, 10},
+                             "How often changed values are sent to viewers; 0: never.",
+                             PITBOX_MEMBER(live_view_hz)));
 }
 
 #undef PITBOX_MEMBER

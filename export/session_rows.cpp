@@ -167,8 +167,9 @@ Status SessionScan::damaged(const File& file, std::uint64_t sequence, const Stat
 }
 
 void SessionScan::report(std::uint64_t sequence) {
-  if (options_.progress)
+  if (options_.progress) {
     options_.progress(before_ + sequence, std::max(total_, before_ + sequence));
+  }
 }
 
 }  // namespace

@@ -87,6 +87,8 @@ Result<std::vector<std::uint64_t>> batch_definitions(std::string_view blob);
 struct RowIdentity {
   std::uint64_t key = 0;
   std::uint64_t content = 0;
+  // clang-tidy 14 takes the 0 in the generated comparison for a pointer.
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   friend auto operator<=>(const RowIdentity&, const RowIdentity&) = default;
 };
 RowIdentity identify_row(std::string_view car, std::string_view group, std::int64_t source_ns,

@@ -105,12 +105,14 @@ Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
   group.definition = std::move(definition);
   if (group.definition->has_source_time()) {
     group.source_ns.resize(rows);
-    if (!take_times(group.source_ns, source_origin_, mode))
+    if (!take_times(group.source_ns, source_origin_, mode)) {
       return corrupt_batch("bad source times");
+    }
   }
   group.receive_ns.resize(rows);
-  if (!take_times(group.receive_ns, receive_origin_, mode))
+  if (!take_times(group.receive_ns, receive_origin_, mode)) {
     return corrupt_batch("bad receive times");
+  }
   group.columns.reserve(group.definition->channels().size());
   for (const Channel& channel : group.definition->channels()) {
     auto& column = group.columns.emplace_back(rows * width_of(channel.type));

@@ -46,10 +46,12 @@ Status check_anchor(const words::ClockAnchor& anchor) {
 }
 
 Status check_start(const words::SessionStart& start) {
-  if (start.session_id().size() != kSessionIdBytes)
+  if (start.session_id().size() != kSessionIdBytes) {
     return corrupt_event("session id of wrong length");
-  if (!is_text(start.name()) || !is_text(start.type()))
+  }
+  if (!is_text(start.name()) || !is_text(start.type())) {
     return corrupt_event("bad session name or type");
+  }
   if (!is_wall_ms(start.wall_time_ms())) return corrupt_event("session start out of range");
   return {};
 }
@@ -80,8 +82,9 @@ Status check_gap(const words::Gap& gap) {
   if (!is_moment_ns(gap.from_ns()) || gap.to_ns() < gap.from_ns()) {
     return corrupt_event("gap that ends before it starts");
   }
-  if (gap.count() != 0 && !gap.count_known())
+  if (gap.count() != 0 && !gap.count_known()) {
     return corrupt_event("gap with an unknown count given");
+  }
   return {};
 }
 

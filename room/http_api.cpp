@@ -92,7 +92,9 @@ std::string to_http(const HttpAnswer& answer) {
       "\r\nReferrer-Policy: no-referrer"
       "\r\nCross-Origin-Resource-Policy: same-origin"
       "\r\nCache-Control: no-store";
-  for (const auto& [name, value] : answer.headers) out += "\r\n" + name + ": " + value;
+  for (const auto& [name, value] : answer.headers) {
+    out.append("\r\n").append(name).append(": ").append(value);
+  }
   out += "\r\n\r\n" + answer.body;
   return out;
 }

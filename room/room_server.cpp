@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <deque>
 #include <map>
+#include <system_error>
 #include <type_traits>
 
 #include "proto/frames.h"
@@ -253,10 +255,16 @@ Status RoomServer::State::listen() {
   context_ = lws_create_context(&info);
   if (context_ == nullptr) return {Code::kFatal, "libwebsockets cannot start"};
   alarm_.context = context_;
+  // Without the library's own lines about the one thing that goes wrong here: the port is taken.
+  lws_set_log_level(0, log_line);
+  errno = 0;
   vhost_ = lws_create_vhost(context_, &info);
+  const int reason = errno;
+  lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
   if (vhost_ != nullptr && port() > 0) return {};
-  return {Code::kRejected,
-          "cannot listen on " + options_.listen + ":" + std::to_string(options_.port)};
+  return Status::rejected("cannot listen on " + options_.listen + ":" +
+                          std::to_string(options_.port) + ": " +
+                          std::generic_category().message(reason));
 }
 
 ConnectionId RoomServer::State::id_of(lws* wsi) {

@@ -89,7 +89,7 @@ const SessionHeads* Link::State::choose_old(const SessionHeads* live_session) co
 void Link::State::assign(BootNs now, std::unique_ptr<RoomLine>& line, const SessionHeads* session) {
   if (line && (session == nullptr || line->sync().info().id != session->info.id)) {
     line->finish("session_done");
-    leaving.push_back(std::move(line));
+    leaving.push_back(std::exchange(line, nullptr));
   }
   if (session == nullptr) return;
   if (line) {

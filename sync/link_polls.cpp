@@ -27,9 +27,8 @@ Result<std::unique_ptr<LinkPolls>> LinkPolls::create(const Options& options) {
 }
 
 void LinkPolls::room_changed(const RoomLine& room) {
-  if (!room.is_welcomed()) {
-    rounds_.answer(PollKind::kRoom, false, room.reason(), room.error());
-  }
+  // A Welcome answers the round that waits for it: there is nothing to be online for before it.
+  rounds_.answer(PollKind::kRoom, room.is_welcomed(), room.reason(), room.error());
   rounds_.trigger();
 }
 
@@ -46,9 +45,9 @@ void LinkPolls::start_round(BootNs now, RoomLine* room) {
     room->ping();
     return;
   }
-  const bool tried = room->reason() != LinkReason::kNone;
-  rounds_.answer(PollKind::kRoom, false, tried ? room->reason() : LinkReason::kUnreachable,
-                 tried ? room->error() : "the room is not connected yet");
+  // Without a reason the first dial has no outcome yet: room_changed() brings it into this round.
+  if (room->reason() == LinkReason::kNone) return;
+  rounds_.answer(PollKind::kRoom, false, room->reason(), room->error());
 }
 
 void LinkPolls::send_polls(BootNs now, Resolver& resolver) {

@@ -41,8 +41,9 @@ Resolver::Answer system_look(const std::string& name) {
                     NI_NUMERICHOST) != 0) {
       continue;
     }
-    if (answer.addresses.size() < Resolver::kMaxAddresses)
+    if (answer.addresses.size() < Resolver::kMaxAddresses) {
       answer.addresses.emplace_back(text.data());
+    }
   }
   freeaddrinfo(list);
   if (answer.addresses.empty()) answer.error = name + ": has no address";

@@ -26,7 +26,7 @@ RoomLine::RoomLine(const Options& options, const Shared& shared, EntrySource& so
                    SyncReports reports, const SessionHeads& heads)
     : options_(options),
       shared_(shared),
-      sync_(options.sync, source, reports, heads),
+      sync_(options.sync, source, std::move(reports), heads),
       backoff_(options.backoff, options.seed) {}
 
 void RoomLine::explain(LinkReason reason, std::string error) {

@@ -94,8 +94,9 @@ class Reader final : public RoomHandler {
   }
   Status take_definition(const words::Definition& frame) {
     auto definition = Definition::parse(frame.content());
-    if (!definition.ok())
+    if (!definition.ok()) {
       return fail(broken_answer("a definition: " + definition.status().message()));
+    }
     const DefinitionName& name = definition.value()->name();
     if (!std::equal(name.begin(), name.end(), frame.name().begin(), frame.name().end(),
                     [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); })) {

@@ -2,12 +2,12 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 
+#include "apps/command_line.h"
 #include "apps/demo/live_run.h"
 #include "apps/demo/script.h"
 
@@ -71,7 +71,7 @@ int run_program(int argc, char** argv) {
   app.add_option("--folder", live.folder, "where journals and logs go")->capture_default_str();
   app.add_option("--room-port", live.room_port, "of room and page")->capture_default_str();
   app.add_option("--source-port", live.source_port, "UDP port of the cars")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  if (const auto code = pitbox::end_after_parsing(app, argc, argv)) return *code;
 
   const fs::path programs = fs::canonical("/proc/self/exe").parent_path();
   if (is_demo) return demo(programs, json_file, seed);

@@ -100,8 +100,10 @@ void Script::watch_until(steady_clock::time_point moment, const std::function<bo
 }
 
 Status Script::open() {
-  auto stage = Stage::set(
-      {.programs = options_.programs, .folder = options_.folder, .track = SimTrack().toml()});
+  auto stage = Stage::set({.programs = options_.programs,
+                           .folder = options_.folder,
+                           .track = SimTrack().toml(),
+                           .link_bytes_per_second = kLinkBytesPerSecond});
   if (!stage.ok()) return stage.status();
   stage_ = std::move(stage).take();
   tell("room and daemon are up; the page is " + stage_->page_url() + "; kernel receive buffer " +

@@ -7,12 +7,12 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
 
+#include "apps/command_line.h"
 #include "room/room_server.h"
 
 namespace {
@@ -54,7 +54,7 @@ int run_program(int argc, char** argv) {
   app.add_option("--log-level", log_level, "debug, info, warning, error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  if (const auto code = pitbox::end_after_parsing(app, argc, argv)) return *code;
 
   // Standard output is for the one line that says we are ready.
   spdlog::set_default_logger(spdlog::stderr_color_mt("pitbox-room"));

@@ -12,17 +12,26 @@ std::string refuse(const std::string& error) {
   return ordered_json{{"ok", false}, {"error", error}}.dump();
 }
 
-std::string text_of(const nlohmann::json& request, const char* key) {
+// Empty if the request does not have the key.
+Result<std::string> text_of(const nlohmann::json& request, const char* key) {
   const auto found = request.find(key);
-  return found != request.end() && found->is_string() ? found->get<std::string>() : std::string();
+  if (found == request.end()) return std::string();
+  if (!found->is_string()) return Status::rejected(std::string(key) + " must be a text");
+  return found->get<std::string>();
 }
 
 Result<StartSession> start_of(const nlohmann::json& request) {
+  const auto name = text_of(request, "name");
+  const auto type = text_of(request, "type");
+  const auto id = text_of(request, "id");
+  for (const auto* text : {&name, &type, &id}) {
+    if (!text->ok()) return text->status();
+  }
   StartSession start;
-  start.name = text_of(request, "name");
-  if (const std::string type = text_of(request, "type"); !type.empty()) start.type = type;
-  if (const std::string id = text_of(request, "id"); !id.empty()) {
-    const auto parsed = Uuid::parse(id);
+  start.name = name.value();
+  if (!type.value().empty()) start.type = type.value();
+  if (!id.value().empty()) {
+    const auto parsed = Uuid::parse(id.value());
     if (!parsed.ok()) return parsed.status();
     start.id = parsed.value();
   }
@@ -42,7 +51,9 @@ ordered_json describe_session(const SessionInfo& session) {
 std::string ControlHandler::handle(std::string_view text) {
   const auto request = nlohmann::json::parse(text, nullptr, false);
   if (!request.is_object()) return refuse("a request is one JSON object on one line");
-  const std::string command = text_of(request, "command");
+  const auto named = text_of(request, "command");
+  if (!named.ok()) return refuse(named.status().message());
+  const std::string& command = named.value();
   if (command == "status") return parts_.status();
   if (command == "session_start") {
     auto start = start_of(request);
@@ -50,9 +61,10 @@ std::string ControlHandler::handle(std::string_view text) {
   }
   if (command == "session_end") return carry_out(EndSession{});
   if (command == "session_bind") {
-    const std::string platform_id = text_of(request, "platform_id");
-    if (platform_id.empty()) return refuse("session_bind needs a platform_id");
-    return carry_out(BindSession{platform_id});
+    const auto platform_id = text_of(request, "platform_id");
+    if (!platform_id.ok()) return refuse(platform_id.status().message());
+    if (platform_id.value().empty()) return refuse("session_bind needs a platform_id");
+    return carry_out(BindSession{platform_id.value()});
   }
   return refuse("unknown command; known: status, session_start, session_end, session_bind");
 }

@@ -6,13 +6,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <string>
 
+#include "apps/command_line.h"
 #include "apps/pitboxd/check.h"
 #include "apps/pitboxd/daemon.h"
 #include "config/config.h"
@@ -71,7 +71,7 @@ int run_program(int argc, char** argv) {
   app.add_flag("--check-config", check, "Only say whether the configuration is right");
   app.add_flag("--print-config", print, "Only print the configuration in force, without secrets");
   app.set_version_flag("--version", PITBOX_VERSION);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto code = pitbox::end_after_parsing(app, argc, argv)) return *code;
 
   const auto config = pitbox::load_config(file, pitbox::process_environment());
   if (!config.ok()) {

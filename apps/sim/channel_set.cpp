@@ -263,8 +263,8 @@ ChannelSet::ChannelSet() {
   groups_.push_back(build({"climate", {}, "temperature", 25, 10, 4, true}));
 }
 
-void ChannelSet::fill_row(const Group& group, const SimCar& car, std::uint64_t row_number, int bias,
-                          SimRandom& random, std::span<std::byte> row) {
+void ChannelSet::fill_row(const Group& group, const RowOf& of, SimRandom& random,
+                          std::span<std::byte> row) {
   CHECK(row.size() == group.definition->row_bytes());
   Noise noise(random);
   const auto& channels = group.definition->channels();
@@ -272,11 +272,11 @@ void ChannelSet::fill_row(const Group& group, const SimCar& car, std::uint64_t r
     const Sensor& sensor = group.sensors[i];
     const Channel& channel = channels[i];
     std::byte* to = row.data() + group.definition->column_offset(i);
-    const double value = car.value(sensor.signal) * sensor.gain +
-                         car.value(sensor.second) * sensor.second_gain + sensor.zero;
+    const double value = of.car.value(sensor.signal) * sensor.gain +
+                         of.car.value(sensor.second) * sensor.second_gain + sensor.zero;
     switch (sensor.kind) {
       case kAdc:
-        store_adc(channel, value, bias * (static_cast<int>(i % 5) - 2) + noise.five_steps(), to);
+        store_adc(channel, value, of.bias * (static_cast<int>(i % 5) - 2) + noise.five_steps(), to);
         break;
       case kDecimal:
         store<float>(std::round(value / sensor.step) * sensor.step, to);
@@ -291,7 +291,7 @@ void ChannelSet::fill_row(const Group& group, const SimCar& car, std::uint64_t r
         store<std::uint8_t>(value > sensor.step ? 1 : 0, to);
         break;
       case kCounter:
-        store_integer(channel.type, static_cast<double>(row_number & 0xFFFFFFFFU), to);
+        store_integer(channel.type, static_cast<double>(of.number & 0xFFFFFFFFU), to);
         break;
     }
   }

@@ -50,10 +50,14 @@ class ChannelSet {
   ChannelSet();
 
   const std::vector<Group>& groups() const { return groups_; }
-  // The raw values of one row, packed. `row_number` counts rows of this car and group; `bias` is
-  // the car's own, in ADC steps. REQUIRES: row.size() == definition->row_bytes().
-  static void fill_row(const Group& group, const SimCar& car, std::uint64_t row_number, int bias,
-                       SimRandom& random, std::span<std::byte> row);
+  struct RowOf {
+    const SimCar& car;
+    int bias = 0;              // Of the car's own sensors, in ADC steps.
+    std::uint64_t number = 0;  // Rows of this car and group before it.
+  };
+  // The raw values of one row, packed. REQUIRES: row.size() == definition->row_bytes().
+  static void fill_row(const Group& group, const RowOf& of, SimRandom& random,
+                       std::span<std::byte> row);
 
  private:
   std::vector<Group> groups_;

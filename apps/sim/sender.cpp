@@ -99,8 +99,9 @@ Result<std::unique_ptr<Sender>> Sender::open(const std::string& url,
     socket = connect_to(*address, error);
   }
   ::freeaddrinfo(found);
-  if (socket < 0)
+  if (socket < 0) {
     return Status(Code::kTryAgain, "cannot connect to " + url + ": " + text_of(error));
+  }
   return std::unique_ptr<Sender>(
       new Sender(socket, target->is_stream, url, std::move(should_stop)));
 }

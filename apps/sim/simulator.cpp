@@ -74,7 +74,7 @@ void Simulator::make_rows(CarState& state, std::int64_t before_ns) {
          due = due_ns(group.rows_made, rates_[i])) {
       const std::size_t end = group.rows.size();
       group.rows.resize(end + row_bytes);
-      ChannelSet::fill_row(plan, state.car, group.rows_made, state.bias, group.random,
+      ChannelSet::fill_row(plan, {state.car, state.bias, group.rows_made}, group.random,
                            std::span(group.rows).subspan(end));
       group.source_ns.push_back(state.clock_start_ns + due);
       ++group.rows_made;

@@ -148,7 +148,7 @@ class FailingDisk {
   static inline std::atomic<bool> fail_write = false;
 
   static void install() {
-    static const bool installed = [] {
+    static const bool kInstalled = [] {
       sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
       static sqlite3_vfs shim;
       shim = *real;
@@ -158,7 +158,7 @@ class FailingDisk {
       shim.xOpen = open_file;
       return sqlite3_vfs_register(&shim, 0) == SQLITE_OK;
     }();
-    ASSERT_TRUE(installed);
+    ASSERT_TRUE(kInstalled);
     fail_sync = false;
     fail_write = false;
   }
@@ -183,7 +183,7 @@ class FailingDisk {
   }
 
   static const sqlite3_io_methods* methods() {
-    static const sqlite3_io_methods table = [] {
+    static const sqlite3_io_methods kTable = [] {
       sqlite3_io_methods m{};
       m.iVersion = 2;
       m.xClose = [](sqlite3_file* f) { return real_of(f)->pMethods->xClose(real_of(f)); };
@@ -232,7 +232,7 @@ class FailingDisk {
       };
       return m;
     }();
-    return &table;
+    return &kTable;
   }
 };
 

@@ -36,7 +36,7 @@ class TestClock final : public Clock {
 };
 
 inline DefinitionPtr numbered_definition() {
-  static const DefinitionPtr definition = [] {
+  static const DefinitionPtr kDefinition = [] {
     ChannelGroup group;
     group.group = "numbered";
     group.time_base = TimeBase::kCar;
@@ -47,7 +47,7 @@ inline DefinitionPtr numbered_definition() {
     CHECK(made.ok());
     return std::move(made).take();
   }();
-  return definition;
+  return kDefinition;
 }
 
 // Messages are text: "D" announces the definition; "R car first count" are rows with consecutive

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -293,6 +294,7 @@ struct Progress {
 
 // Numbered datagrams as fast as they are taken, never more than `ahead` in flight.
 [[noreturn]] void send_numbers(const UdpPair& sockets, Progress& progress, std::uint64_t ahead) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // A test that gives up does not stop it.
   while (!progress.stop.load()) {
     const std::uint64_t next = progress.sent.load() + 1;
     if (next > progress.received.load() + ahead) continue;
@@ -348,7 +350,10 @@ TEST(RingKill, FromOutsideUnderLoadLosesAndRepeatsNothing) {
     // while they attach.
     if (kill_number % 2 == 1) {
       const std::uint64_t lived = expected - 1 + kDatagramsOfALife;
-      while (progress.received.load() < lived) std::this_thread::yield();
+      while (progress.received.load() < lived) {
+        ASSERT_EQ(waitpid(receiver, nullptr, WNOHANG), 0) << "the receiver died by itself";
+        std::this_thread::yield();
+      }
     }
     usleep(static_cast<useconds_t>(3000 + random() % 4000));  // The moment, not a wait.
     ASSERT_EQ(kill(receiver, SIGKILL), 0);

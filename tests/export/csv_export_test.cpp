@@ -21,8 +21,9 @@ class CsvExport : public SessionTest {
   std::vector<std::string> times_of(const std::string& name) {
     std::istringstream lines(text_of(out() / name));
     std::vector<std::string> times;
-    for (std::string line; std::getline(lines, line);)
+    for (std::string line; std::getline(lines, line);) {
       times.push_back(line.substr(0, line.find(',')));
+    }
     return times;
   }
 

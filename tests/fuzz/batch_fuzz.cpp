@@ -19,7 +19,7 @@ constexpr std::uint64_t kMostRowsEncodedAgain = 4096;
 
 // One channel of every storage type, with and without source times.
 const std::array<DefinitionPtr, 2>& definitions() {
-  static const std::array<DefinitionPtr, 2> all = [] {
+  static const std::array<DefinitionPtr, 2> kAll = [] {
     std::array<DefinitionPtr, 2> made;
     for (const TimeBase base : {TimeBase::kNone, TimeBase::kCar}) {
       ChannelGroup group{"g", base, {}};
@@ -31,7 +31,7 @@ const std::array<DefinitionPtr, 2>& definitions() {
     }
     return made;
   }();
-  return all;
+  return kAll;
 }
 
 DefinitionPtr find(std::uint64_t prefix) {

@@ -88,21 +88,21 @@ void check_rest(JournalReader& reader) {
 
 // One file in memory for all runs: /dev/shm where there is one.
 const std::filesystem::path& scratch_file() {
-  static const std::filesystem::path file = [] {
+  static const std::filesystem::path kFile = [] {
     const bool has_memory = std::filesystem::is_directory("/dev/shm");
     const std::filesystem::path folder =
         has_memory ? "/dev/shm" : std::filesystem::temp_directory_path();
     return folder / ("pitbox-journal-fuzz-" + std::to_string(getpid()) + ".db");
   }();
-  static const bool registered =
+  static const bool kRegistered =
       atexit([] {
         std::error_code ignored;
         for (const char* ending : {"", "-wal", "-shm"}) {
           std::filesystem::remove(scratch_file().string() + ending, ignored);
         }
       }) == 0;
-  static_cast<void>(registered);
-  return file;
+  static_cast<void>(kRegistered);
+  return kFile;
 }
 
 }  // namespace

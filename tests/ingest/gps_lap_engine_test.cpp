@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -166,7 +167,7 @@ class DrivenTrack : public ::testing::Test {
   }
   // Drives straight on, a fix every 40 ms.
   void drive(double x, double y, double seconds, const std::string& car = "1") {
-    const int steps = static_cast<int>(seconds * 25 + 0.5);
+    const auto steps = static_cast<int>(std::lround(seconds * 25));
     for (int i = 1; i <= steps; ++i) {
       now_ += 40 * kMs;
       const double f = static_cast<double>(i) / steps;

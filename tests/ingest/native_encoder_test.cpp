@@ -69,6 +69,7 @@ TEST(NativeEncoder, SaysTheSameTimesWhateverTheirHabit) {
 
 TEST(NativeEncoder, PaysNothingForTimesThatAreEquallySpaced) {
   std::vector<std::int64_t> times;
+  times.reserve(1690);
   for (int i = 0; i < 1690; ++i) times.push_back(i * std::int64_t{1'000'000});
   RecordCollector sink;
   EXPECT_EQ(send_all(times, 1400, sink), 10U);  // (1400 - 48) / 8 = 169 rows each.

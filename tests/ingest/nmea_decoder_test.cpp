@@ -38,13 +38,10 @@ std::string rmc(const std::string& time, const std::string& day = "290423") {
   return sentence("GPRMC," + time + ",A,2824.70529,N,08122.75973,W,28.72,309.31," + day + ",,,");
 }
 
-std::int64_t utc_ns(int year, int month, int day, int hour, int minute, double second) {
+// `minute` is as date(1) writes it: "2023-04-29 17:34".
+std::int64_t utc_ns(const char* minute, double second) {
   std::tm tm{};
-  tm.tm_year = year - 1900;
-  tm.tm_mon = month - 1;
-  tm.tm_mday = day;
-  tm.tm_hour = hour;
-  tm.tm_min = minute;
+  EXPECT_NE(strptime(minute, "%Y-%m-%d %H:%M", &tm), nullptr) << minute;
   return timegm(&tm) * std::int64_t{1'000'000'000} + std::llround(second * 1e9);
 }
 
@@ -76,7 +73,7 @@ class NmeaDecoderTest : public ::testing::Test {
 TEST_F(NmeaDecoderTest, KeepsARecommendedMinimumExactly) {
   hear(rmc("173430.010"));
   ASSERT_EQ(positions().count, 1U);
-  EXPECT_EQ(positions().source_ns[0], utc_ns(2023, 4, 29, 17, 34, 30.010));
+  EXPECT_EQ(positions().source_ns[0], utc_ns("2023-04-29 17:34", 30.010));
   EXPECT_EQ(positions().value(0, kLatitude), 28 + 24.70529 / 60);
   EXPECT_EQ(positions().value(0, kLongitude), -(81 + 22.75973 / 60));
   EXPECT_EQ(positions().value(0, kSpeed), 28.72 * 1.852);
@@ -94,7 +91,7 @@ TEST_F(NmeaDecoderTest, KeepsEmptyFieldsAndVoidFixesAsWhatTheyAre) {
   EXPECT_TRUE(std::isnan(positions().value(0, kCourse)));
   EXPECT_TRUE(std::isnan(positions().value(1, kLatitude)));
   EXPECT_EQ(positions().value(1, kValid), 0);
-  EXPECT_EQ(positions().source_ns[1], utc_ns(2024, 1, 1, 0, 0, 1.5));
+  EXPECT_EQ(positions().source_ns[1], utc_ns("2024-01-01 00:00", 1.5));
 }
 
 TEST_F(NmeaDecoderTest, GivesFixDataTheDateOfTheNearestRmc) {
@@ -106,8 +103,8 @@ TEST_F(NmeaDecoderTest, GivesFixDataTheDateOfTheNearestRmc) {
   hear(rmc("000000.200", "010124"));
   hear(sentence("GPGGA,235959.800,2824.7,N,08122.7,W,0,,,,M,,M,,"));
   ASSERT_EQ(fixes().count, 2U);
-  EXPECT_EQ(fixes().source_ns[0], utc_ns(2024, 1, 1, 0, 0, 0.1));
-  EXPECT_EQ(fixes().source_ns[1], utc_ns(2023, 12, 31, 23, 59, 59.8));
+  EXPECT_EQ(fixes().source_ns[0], utc_ns("2024-01-01 00:00", 0.1));
+  EXPECT_EQ(fixes().source_ns[1], utc_ns("2023-12-31 23:59", 59.8));
   EXPECT_EQ(fixes().value(0, 0), 2);
   EXPECT_EQ(fixes().value(0, 1), 11);
   EXPECT_EQ(fixes().value(0, 2), 0.9);

@@ -2,11 +2,15 @@
 // can be cut, and the room's contents read back and compared with the journal. Threaded.
 
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <memory>
+#include <sstream>
 #include <thread>
 
 #include "apps/launch/child_process.h"
@@ -32,6 +36,24 @@ bool until(const std::function<bool()>& done, seconds patience = seconds(60)) {
   }
   return done();
 }
+
+// What this process logs, while it lives.
+class LogCapture {
+ public:
+  LogCapture() : before_(spdlog::default_logger()) {
+    auto sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(stream_);
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>("captured", std::move(sink)));
+  }
+  ~LogCapture() { spdlog::set_default_logger(before_); }
+  LogCapture(const LogCapture&) = delete;
+  LogCapture& operator=(const LogCapture&) = delete;
+  // While nobody logs.
+  std::string text() const { return stream_.str(); }
+
+ private:
+  std::shared_ptr<spdlog::logger> before_;
+  std::ostringstream stream_;
+};
 
 class RoomProcess {
  public:
@@ -264,6 +286,19 @@ TEST_F(LinkLine, WhatIsJournaledIsInTheRoomOnceAndTheSessionCompletes) {
   EXPECT_GT(snapshot().last_health_ms, 0);
   EXPECT_GT(snapshot().last_room_ms, 0);
   EXPECT_GT(snapshot().bytes_sent, 0U);
+}
+
+TEST_F(LinkLine, StartsWithoutAWordOfTroubleWhenTheRoomIsUp) {
+  const LogCapture log;
+  given_room();
+  Recording recording(folder_, box_, "FP1");
+  recording.record();
+  publish({recording.heads(true, false)});
+  start_link();
+  ASSERT_TRUE(until([&] { return snapshot().condition.state == LinkState::kOnline; }));
+  stop_link();
+  EXPECT_NE(log.text().find("link: online"), std::string::npos) << log.text();
+  EXPECT_EQ(log.text().find("warning"), std::string::npos) << log.text();
 }
 
 TEST_F(LinkLine, AfterACutTheLiveEdgeIsBackBeforeTheBacklogAndNothingComesTwice) {

@@ -128,8 +128,9 @@ TEST(Batch, CostsAlmostNothingForWhatDoesNotChange) {
   std::vector<StorageType> types(20, StorageType::kF64);
   const Bytes column = column_of(std::vector<double>(1000, 0.1));
   auto group = group_of(define("g", types, TimeBase::kCar), std::vector<Bytes>(20, column));
-  for (std::size_t i = 0; i < 1000; ++i)
+  for (std::size_t i = 0; i < 1000; ++i) {
     group.receive_ns[i] = 1'000'000 * static_cast<std::int64_t>(i);
+  }
   EXPECT_LT(round_trip({group}).blob.size(), 120U);
 }
 

@@ -115,8 +115,9 @@ TEST(Frames, AFrameIsAtMostOneMiB) {
   frame.mutable_part()->set_total(kMaxFrameBytes);
   const std::size_t around = serialise(frame).size() + 2;  // A longer length prefix twice.
   frame.mutable_part()->set_bytes(std::string(kMaxFrameBytes - around - 8, 'x'));
-  while (serialise(frame).size() < kMaxFrameBytes)
+  while (serialise(frame).size() < kMaxFrameBytes) {
     frame.mutable_part()->mutable_bytes()->push_back('x');
+  }
   ASSERT_EQ(serialise(frame).size(), kMaxFrameBytes);
   EXPECT_TRUE(is_accepted(frame));
   frame.mutable_part()->mutable_bytes()->push_back('x');
@@ -238,7 +239,7 @@ TEST(Frames, HelloNamesBoxSessionAndEachIncarnationOnce) {
 }
 
 TEST(Frames, RangesAreSortedDisjointAndApart) {
-  const auto with = [](std::vector<Range> ranges) {
+  const auto with = [](const std::vector<Range>& ranges) {
     words::Frame frame = valid_ack();
     for (const Range& r : ranges) add_range(frame.mutable_ack()->mutable_ranges(), r.first, r.last);
     return is_accepted(frame);

@@ -125,7 +125,7 @@ TEST(ChannelSet, ReadingsStayInTwelveBitsAndVaryByFourSteps) {
   std::vector<std::byte> row(group.definition->row_bytes());
   std::map<int, int> seen;
   for (std::uint64_t number = 0; number < 20'000; ++number) {
-    ChannelSet::fill_row(group, simulator->car(0), number, 0, random, row);
+    ChannelSet::fill_row(group, {simulator->car(0), 0, number}, random, row);
     const double value = raw_value(group.definition->channels()[0].type, row.data());
     EXPECT_GE(value, 0);
     EXPECT_LE(value, 4095);

@@ -35,7 +35,7 @@ TEST(DialBackoff, DialsAtOnceAtFirst) {
 }
 
 TEST(DialBackoff, ARefusalDoublesFromAQuarterSecondToThirtySeconds) {
-  const auto kRefused = DialFailure::kAnsweredAndRefused;
+  constexpr auto kRefused = DialFailure::kAnsweredAndRefused;
   expect_close_below(longest(kRefused, 1), milliseconds(250));
   expect_close_below(longest(kRefused, 2), milliseconds(500));
   expect_close_below(longest(kRefused, 5), seconds(4));

@@ -27,35 +27,34 @@ class World {
     grow(2);
     SessionSync::Options options;
     options.box_id = Uuid::mint();
-    sync_.emplace(options, journal_, SyncReports{acknowledged_, completed_, refused_},
-                  journal_.heads());
+    sync.emplace(options, journal, SyncReports{acknowledged, completed, refused}, journal.heads());
   }
 
   void run_with_faults(int turns) {
     for (int i = 0; i < turns; ++i) {
       turn();
       if (chance(40)) disconnect();
-      if (chance(200)) room_.crash();
+      if (chance(200)) room.crash();
       if (chance(300)) forget_some();
       if (chance(5)) grow(2);
-      sync_->update(now_, journal_.heads());
+      sync->update(now_, journal.heads());
     }
   }
   void end_and_settle() {
-    journal_.ended = true;
-    sync_->update(now_, journal_.heads());
+    journal.ended = true;
+    sync->update(now_, journal.heads());
     disconnect();
-    for (int i = 0; i < 4000 && !sync_->is_complete(); ++i) turn();
+    for (int i = 0; i < 4000 && !sync->is_complete(); ++i) turn();
     for (int i = 0; i < 5; ++i) turn();
   }
 
-  FakeJournal journal_;
-  FakeRoom room_;
-  std::optional<SessionSync> sync_;
-  std::map<std::uint64_t, RangeSet> told_;  // What the recorder knows.
-  BoundedQueue<Acknowledged> acknowledged_{4};
-  BoundedQueue<SessionCompleted> completed_{4};
-  BoundedQueue<IncarnationRefused> refused_{4};
+  FakeJournal journal;
+  FakeRoom room;
+  std::optional<SessionSync> sync;
+  std::map<std::uint64_t, RangeSet> told;  // What the recorder knows.
+  BoundedQueue<Acknowledged> acknowledged{4};
+  BoundedQueue<SessionCompleted> completed{4};
+  BoundedQueue<IncarnationRefused> refused{4};
 
  private:
   bool chance(unsigned one_in) { return random_() % one_in == 0; }
@@ -63,48 +62,48 @@ class World {
   void grow(std::uint64_t file) {
     const std::size_t bytes = chance(8) ? 1 + random_() % 90'000 : 1 + random_() % 900;
     if (chance(12)) {
-      journal_.add_lap(file);
+      journal.add_lap(file);
     } else {
-      journal_.add(file, bytes, definitions_.at(random_() % definitions_.size()));
+      journal.add(file, bytes, definitions_.at(random_() % definitions_.size()));
     }
   }
   void disconnect() {
-    if (!sync_->is_open()) return;
+    if (!sync->is_open()) return;
     to_room_.clear();
-    room_.replies.clear();
-    sync_->closed(now_);
+    room.replies.clear();
+    sync->closed(now_);
   }
   // The room is restored from an older state: it knows less than it once acknowledged.
   void forget_some() {
     disconnect();
-    for (auto it = room_.held.begin(); it != room_.held.end();) {
-      it = chance(3) ? room_.held.erase(it) : std::next(it);
+    for (auto it = room.held.begin(); it != room.held.end();) {
+      it = chance(3) ? room.held.erase(it) : std::next(it);
     }
   }
   void turn() {
     now_ += static_cast<BootNs>(random_() % 20) * kNsPerMs;
-    if (!sync_->is_open()) {
-      room_.connect();
-      sync_->opened(now_);
+    if (!sync->is_open()) {
+      room.connect();
+      sync->opened(now_);
     }
-    if (sync_->step(now_)) return disconnect();
+    if (sync->step(now_)) return disconnect();
     for (std::uint64_t i = 0; i < random_() % 12; ++i) {
       std::string frame;
-      if (!sync_->next_frame(now_, frame)) break;
+      if (!sync->next_frame(now_, frame)) break;
       to_room_.push_back(std::move(frame));
     }
     // The path delays: what was sent in this turn may arrive in a later one, in order.
     while (!to_room_.empty() && !chance(6)) {
-      room_.take(to_room_.front());
+      room.take(to_room_.front());
       to_room_.pop_front();
     }
-    if (chance(3)) room_.commit();
-    while (!room_.replies.empty() && !chance(6)) {
-      const Status status = sync_->received(now_, *room_.next_reply());
+    if (chance(3)) room.commit();
+    while (!room.replies.empty() && !chance(6)) {
+      const Status status = sync->received(now_, *room.next_reply());
       ASSERT_TRUE(status.ok()) << status.message();
     }
-    while (auto report = acknowledged_.try_pop()) {
-      RangeSet& known = told_[report->incarnation];
+    while (auto report = acknowledged.try_pop()) {
+      RangeSet& known = told[report->incarnation];
       if (report->replaces) known.clear();
       known.add_all(report->ranges);
     }
@@ -124,25 +123,25 @@ TEST(SessionSyncProperty, TheRoomHoldsEverythingExactlyOnceWhenTheFaultsStop) {
     world.run_with_faults(600);
     world.end_and_settle();
     ASSERT_FALSE(::testing::Test::HasFailure());
-    ASSERT_TRUE(world.sync_->is_complete());
-    EXPECT_EQ(world.sync_->pending(), 0U);
+    ASSERT_TRUE(world.sync->is_complete());
+    EXPECT_EQ(world.sync->pending(), 0U);
     std::size_t total = 0;
-    for (const FileHead& head : world.journal_.heads().files) {
+    for (const FileHead& head : world.journal.heads().files) {
       total += head.last;
       for (std::uint64_t sequence = 1; sequence <= head.last; ++sequence) {
-        const auto held = world.room_.held.find({head.incarnation, sequence});
-        ASSERT_NE(held, world.room_.held.end()) << head.incarnation << "/" << sequence;
+        const auto held = world.room.held.find({head.incarnation, sequence});
+        ASSERT_NE(held, world.room.held.end()) << head.incarnation << "/" << sequence;
         EXPECT_EQ(held->second,
-                  world.journal_.entry(head.incarnation, sequence).value().hashes[0].raw());
+                  world.journal.entry(head.incarnation, sequence).value().hashes[0].raw());
       }
       if (head.last > 0) {
-        EXPECT_TRUE(world.told_[head.incarnation].contains(Range{1, head.last}));
+        EXPECT_TRUE(world.told[head.incarnation].contains(Range{1, head.last}));
       }
     }
-    EXPECT_EQ(world.room_.held.size(), total);
-    EXPECT_EQ(world.room_.resent_held, 0);
-    EXPECT_TRUE(world.completed_.try_pop().has_value());
-    EXPECT_FALSE(world.refused_.try_pop().has_value());
+    EXPECT_EQ(world.room.held.size(), total);
+    EXPECT_EQ(world.room.resent_held, 0);
+    EXPECT_TRUE(world.completed.try_pop().has_value());
+    EXPECT_FALSE(world.refused.try_pop().has_value());
     ASSERT_FALSE(::testing::Test::HasFailure());
   }
 }

@@ -42,7 +42,7 @@ TEST_F(SessionSyncTest, NothingIsSentBeforeWelcome) {
 
 TEST_F(SessionSyncTest, SendsOnlyWhatWelcomeDoesNotHold) {
   given_entries(6);
-  for (const std::uint64_t sequence : {1, 2, 5}) {
+  for (const std::uint64_t sequence : {1U, 2U, 5U}) {
     room_.held[{kFile, sequence}] = journal_.entry(kFile, sequence).value().hashes.front().raw();
   }
   connect();

@@ -77,8 +77,9 @@ std::string declared_name(const std::string& line) {
       R"(^(?!TEST|EXPECT|INSTANTIATE|static_assert|using|namespace|template|return))"
       R"([A-Za-z][\w:<>,&* ]*?[ &*](\w+)(?:\(| =|;|\[|\{).*)");
   std::smatch match;
-  if (std::regex_match(line, match, kType) || std::regex_match(line, match, kValue))
+  if (std::regex_match(line, match, kType) || std::regex_match(line, match, kValue)) {
     return match[1];
+  }
   return {};
 }
 
