@@ -33,7 +33,8 @@ class FakeJournal final : public EntrySource {
   };
 
   // A batch of `bytes` random-looking bytes, its content hash made of file and sequence.
-  std::uint64_t add(std::uint64_t incarnation, std::size_t bytes, DefinitionPtr definition = {}) {
+  std::uint64_t add(std::uint64_t incarnation, std::size_t bytes,
+                    const DefinitionPtr& definition = {}) {
     File& file = files_[incarnation];
     if (std::find(order_.begin(), order_.end(), incarnation) == order_.end()) {
       order_.push_back(incarnation);
