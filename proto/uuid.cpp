@@ -2,7 +2,7 @@
 
 #include <sys/random.h>
 
-#include <span>
+#include <utility>
 
 namespace pitbox {
 namespace {
@@ -17,7 +17,13 @@ int hex_value(char c) {
   return -1;
 }
 
+std::function<void(std::span<std::uint8_t>)>& id_source() {
+  static std::function<void(std::span<std::uint8_t>)> source;
+  return source;
+}
+
 void fill_random(std::span<std::uint8_t> out) {
+  if (id_source()) return id_source()(out);
   // getrandom() of up to 256 bytes is never short and never interrupted once the pool is ready.
   CHECK(getrandom(out.data(), out.size(), 0) == static_cast<ssize_t>(out.size()));
 }
@@ -27,6 +33,10 @@ bool is_dash_position(std::size_t i) {
 }
 
 }  // namespace
+
+void set_id_source(std::function<void(std::span<std::uint8_t>)> source) {
+  id_source() = std::move(source);
+}
 
 Uuid Uuid::mint() {
   Uuid id;

@@ -7,6 +7,8 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -35,6 +37,10 @@ struct Uuid {
 
 // 64 random bits from the kernel, never 0: ids of incarnations and rings.
 std::uint64_t random_id();
+
+// For simulations, whose runs must repeat: where the bytes of every new id of this process come
+// from; empty: the kernel again. Not while another thread makes ids.
+void set_id_source(std::function<void(std::span<std::uint8_t>)> source);
 
 // An id as 16 lower-case hex digits, as file names and tables show it, and back.
 std::string hex_id(std::uint64_t id);

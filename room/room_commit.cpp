@@ -41,12 +41,13 @@ void RoomCore::commit() {
   if (has_failed_ || !has_waiting()) return;
   waiting_since_.reset();
   const bool has_written = store_->has_waiting();
-  const auto begun = Clock::now();
+  const auto now = options_.now ? options_.now : Clock::now;
+  const auto begun = now();
   auto committed = store_->commit();
   if (!committed.ok()) return fail(committed.status());
   if (has_written) {
     ++counters_.commits;
-    last_commit_ = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun);
+    last_commit_ = std::chrono::duration_cast<std::chrono::microseconds>(now() - begun);
   }
   auto touched = std::move(committed).take();
   for (const auto& [file, ranges] : std::exchange(found_again_, {})) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sync/link_polls.h"
+#include "sync/room_client.h"
 
 namespace pitbox {
 namespace {
@@ -36,9 +37,9 @@ struct Link::State {
   std::atomic<std::int64_t> grace_ns{0};
   Published<LinkSnapshot> published;
 
-  // The link thread's. The order matters: lines go before the client, the client before nothing.
+  // The link thread's. The order matters: lines go before the transport, that before nothing.
   TokenBucket budget;
-  std::unique_ptr<RoomClient> client;  // Null without a room.
+  std::unique_ptr<RoomTransport> transport;  // Null without a room.
   std::unique_ptr<Resolver> resolver;
   std::unique_ptr<LinkPolls> polls;
   std::unique_ptr<RoomLine> live;  // The session being recorded.
@@ -186,7 +187,7 @@ void Link::State::publish(BootNs now) {
   snapshot.last_health_ms = polls->last_health_ms();
   snapshot.last_auth_ms = polls->last_auth_ms();
   snapshot.last_room_ms = last_room_ms;
-  snapshot.room_configured = client != nullptr;
+  snapshot.room_configured = transport != nullptr;
   snapshot.api_configured = !options.api_url.empty();
   for (const RoomLine* line : lines()) {
     const SessionSync& sync = line->sync();
@@ -204,9 +205,9 @@ void Link::State::publish(BootNs now) {
     session.counters = sync.counters();
     snapshot.sessions.push_back(std::move(session));
   }
-  if (client) {
-    snapshot.bytes_sent = client->bytes_sent();
-    snapshot.bytes_received = client->bytes_received();
+  if (transport) {
+    snapshot.bytes_sent = transport->bytes_sent();
+    snapshot.bytes_received = transport->bytes_received();
   }
   published.put(std::move(snapshot));
 }
@@ -232,13 +233,14 @@ void Link::State::say_goodbye() {
 Link::Link(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Link::~Link() {
-  // The resolver's thread wakes the client, so it ends first; then the client, while the handlers
-  // of its connections are still there.
+  // The resolver's thread wakes the transport, so it ends first; then the transport, while the
+  // handlers of its connections are still there.
   state_->resolver.reset();
-  state_->client.reset();
+  state_->transport.reset();
 }
 
-Result<std::unique_ptr<Link>> Link::create(const Options& options, const Wiring& wiring) {
+Result<std::unique_ptr<Link>> Link::create(const Options& options, const Wiring& wiring,
+                                           std::unique_ptr<RoomTransport> transport) {
   if (options.driver != "ws" && options.driver != "cf-do") {
     return Status(Code::kRejected, "room driver \"" + options.driver + "\": ws or cf-do");
   }
@@ -250,15 +252,18 @@ Result<std::unique_ptr<Link>> Link::create(const Options& options, const Wiring&
   if (!options.room_url.empty()) {
     auto room = parse_endpoint(options.room_url);
     if (!room.ok()) return Status(room.status()).within("room url");
-    RoomClient::Options client;
-    client.api_key = options.api_key;
-    client.bearer = options.bearer;
-    client.ca_file = options.ca_file;
-    client.tls = room.value().tls;
-    client.software = options.software;
-    auto made = RoomClient::create(client);
-    if (!made.ok()) return made.status();
-    s.client = std::move(made).take();
+    if (transport == nullptr) {
+      RoomClient::Options client;
+      client.api_key = options.api_key;
+      client.bearer = options.bearer;
+      client.ca_file = options.ca_file;
+      client.tls = room.value().tls;
+      client.software = options.software;
+      auto made = RoomClient::create(client);
+      if (!made.ok()) return made.status();
+      transport = std::move(made).take();
+    }
+    s.transport = std::move(transport);
     s.line_options.room = room.value();
   }
   if (!options.api_url.empty() && !options.room_url.empty()) {
@@ -270,18 +275,18 @@ Result<std::unique_ptr<Link>> Link::create(const Options& options, const Wiring&
   auto made = LinkPolls::create(polls);
   if (!made.ok()) return made.status();
   s.polls = std::move(made).take();
-  RoomClient* const client = s.client.get();
-  s.resolver = std::make_unique<Resolver>([client] {
-    if (client != nullptr) client->wake();
+  RoomTransport* const way = s.transport.get();
+  s.resolver = std::make_unique<Resolver>([way] {
+    if (way != nullptr) way->wake();
   });
   s.line_options.credential_expires = options.api_key.empty() && !options.bearer.empty();
   s.line_options.sync = options.sync;
   s.line_options.sync.software = options.software;
   s.line_options.backoff = options.backoff;
   s.line_options.connect_within = options.connect_within;
-  if (client != nullptr) {
+  if (way != nullptr) {
     s.shared = std::make_unique<RoomLine::Shared>(
-        RoomLine::Shared{wiring.clock, *client, *s.resolver, s.budget,
+        RoomLine::Shared{wiring.clock, *way, *s.resolver, s.budget,
                          [&s](RoomLine& line) {
                            if (line.is_welcomed()) s.feed.restart();
                            if (&line == s.primary()) s.polls->room_changed(line);
@@ -296,7 +301,7 @@ Result<std::unique_ptr<Link>> Link::create(const Options& options, const Wiring&
 
 void Link::step(BootNs now) {
   State& s = *state_;
-  if (s.client && !s.said_goodbye) s.take_heads(now);
+  if (s.transport && !s.said_goodbye) s.take_heads(now);
   s.measure_round_trip(now);
   s.step_polls(now);
   s.step_live_view(now);
@@ -313,19 +318,19 @@ void Link::run() {
     const BootNs now = clock.boot_now();
     step(now);
     if (s.stopping.load(std::memory_order_acquire)) {
-      if (!s.client) return;
+      if (!s.transport) return;
       if (give_up_at == 0) give_up_at = now + s.grace_ns.load(std::memory_order_relaxed);
       if (!s.said_goodbye && (s.drained(now) || now >= give_up_at)) {
         s.said_goodbye = true;
         give_up_at = now + kGoodbyeWithin;
         s.say_goodbye();
       }
-      if (s.said_goodbye && (s.client->connections() == 0 || now >= give_up_at)) return;
+      if (s.said_goodbye && (s.transport->connections() == 0 || now >= give_up_at)) return;
     }
     const BootNs wait =
         s.stopping.load(std::memory_order_relaxed) ? 10 * kMillisecond : s.wait(clock.boot_now());
-    if (s.client) {
-      s.client->service(std::chrono::nanoseconds(wait));
+    if (s.transport) {
+      s.transport->service(std::chrono::nanoseconds(wait));
     } else {
       s.stopping.wait(false, std::memory_order_acquire);
     }
@@ -333,7 +338,7 @@ void Link::run() {
 }
 
 void Link::wake() {
-  if (state_->client) state_->client->wake();
+  if (state_->transport) state_->transport->wake();
 }
 
 void Link::stop(std::chrono::nanoseconds grace) {

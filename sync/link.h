@@ -64,8 +64,10 @@ class Link {
     const Clock& clock;
   };
 
-  // kRejected for an address, driver or CA file that cannot be used; kFatal if a library fails.
-  static Result<std::unique_ptr<Link>> create(const Options& options, const Wiring& wiring);
+  // `transport`: what to reach rooms by; null: WebSockets. kRejected for an address, driver or CA
+  // file that cannot be used; kFatal if a library fails.
+  static Result<std::unique_ptr<Link>> create(const Options& options, const Wiring& wiring,
+                                              std::unique_ptr<RoomTransport> transport = nullptr);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;

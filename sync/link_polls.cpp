@@ -40,14 +40,13 @@ void LinkPolls::start_round(BootNs now, RoomLine* room) {
   if (!rounds_.try_start(now)) return;
   api_[0].wanted = has_api;
   api_[1].wanted = has_credential;
-  if (room == nullptr) return;
-  if (room->is_welcomed()) {
-    room->ping();
-    return;
-  }
-  // Without a reason the first dial has no outcome yet: room_changed() brings it into this round.
-  if (room->reason() == LinkReason::kNone) return;
-  rounds_.answer(PollKind::kRoom, false, room->reason(), room->error());
+  if (room != nullptr && room->is_welcomed()) room->ping();
+}
+
+// Before the first dial has an outcome there is nothing to say: the round waits for it.
+void LinkPolls::answer_for(const RoomLine& room) {
+  if (room.is_welcomed() || room.reason() == LinkReason::kNone) return;
+  rounds_.answer(PollKind::kRoom, false, room.reason(), room.error());
 }
 
 void LinkPolls::send_polls(BootNs now, Resolver& resolver) {
@@ -100,6 +99,7 @@ bool LinkPolls::take_answers(BootNs now, std::int64_t wall_ms, Resolver& resolve
 bool LinkPolls::step(BootNs now, std::int64_t wall_ms, RoomLine* room, Resolver& resolver) {
   heard_health_ = false;
   start_round(now, room);
+  if (room != nullptr) answer_for(*room);
   send_polls(now, resolver);
   const bool heard = take_answers(now, wall_ms, resolver);
   if (const auto round = rounds_.try_finish(now)) {

@@ -49,6 +49,7 @@ class LinkPolls {
   };
   explicit LinkPolls(const Options& options);
   void start_round(BootNs now, RoomLine* room);
+  void answer_for(const RoomLine& room);
   void send_polls(BootNs now, Resolver& resolver);
   bool take_answers(BootNs now, std::int64_t wall_ms, Resolver& resolver);
 

@@ -46,14 +46,14 @@ void RoomLine::try_dial(BootNs now, std::chrono::nanoseconds round_trip) {
     if (answer.done) backoff_.failed(now, DialFailure::kNoAnswer);
     return;
   }
-  RoomClient::Target target;
+  RoomTransport::Target target;
   target.address = answer.addresses.at(dials_ % answer.addresses.size());
   target.endpoint = options_.room;
   target.endpoint.path += "/rooms/" + sync_.info().id.text();
   target.connect_within = std::clamp<std::chrono::nanoseconds>(
       3 * round_trip, options_.connect_within, options_.connect_within_max);
   ++dials_;
-  connection_ = shared_.client.connect(target, *this);
+  connection_ = shared_.transport.connect(target, *this);
 }
 
 void RoomLine::step(BootNs now, std::chrono::nanoseconds round_trip) {
@@ -64,24 +64,25 @@ void RoomLine::step(BootNs now, std::chrono::nanoseconds round_trip) {
   }
   if (sync_.progress() != std::exchange(progress_, sync_.progress())) backoff_.useful();
   if (verdict && verdict->reason == LinkReason::kNone) {
-    shared_.client.close(connection_, static_cast<std::uint16_t>(CloseCode::kDone), verdict->text);
+    shared_.transport.close(connection_, static_cast<std::uint16_t>(CloseCode::kDone),
+                            verdict->text);
   } else if (verdict) {
-    shared_.client.kill(connection_, verdict->reason, verdict->text);
+    shared_.transport.kill(connection_, verdict->reason, verdict->text);
   } else if (pinged_at_ != 0 && now - pinged_at_ > to_ns(options_.ping_answer_within)) {
-    shared_.client.kill(connection_, LinkReason::kNoAck, "a ping was not answered");
+    shared_.transport.kill(connection_, LinkReason::kNoAck, "a ping was not answered");
   } else if (sync_.is_complete() && !finishing_) {
     finish("session_done");
   }
   if (!goodbye_.empty() ||
       (!gives_way_ && shared_.budget.may_send(now) && sync_.wants_to_send(now))) {
-    shared_.client.request_send(connection_);
+    shared_.transport.request_send(connection_);
   }
 }
 
 void RoomLine::ping() {
   if (connection_ == 0) return;
   if (pinged_at_ == 0) pinged_at_ = shared_.clock.boot_now();
-  shared_.client.ping(connection_);
+  shared_.transport.ping(connection_);
 }
 
 void RoomLine::raise_alarm() {
@@ -98,7 +99,7 @@ void RoomLine::finish(const std::string& reason) {
     frame.mutable_goodbye()->set_reason(reason);
     goodbye_ = serialise(frame);
   }
-  shared_.client.close(connection_, static_cast<std::uint16_t>(CloseCode::kDone), reason);
+  shared_.transport.close(connection_, static_cast<std::uint16_t>(CloseCode::kDone), reason);
 }
 
 BootNs RoomLine::next_at(BootNs now) {

@@ -15,7 +15,7 @@
 #include "sync/endpoint.h"
 #include "sync/pacing.h"
 #include "sync/resolver.h"
-#include "sync/room_client.h"
+#include "sync/room_transport.h"
 #include "sync/session_sync.h"
 
 namespace pitbox {
@@ -35,7 +35,7 @@ class RoomLine final : public RoomHandler {
   // What all lines share. Must outlive them.
   struct Shared {
     const Clock& clock;
-    RoomClient& client;
+    RoomTransport& transport;
     Resolver& resolver;
     TokenBucket& budget;
     // A line was welcomed, or lost a connection that had been.
@@ -69,7 +69,7 @@ class RoomLine final : public RoomHandler {
   const std::string& error() const { return error_; }
   std::uint64_t dials() const { return dials_; }
   std::chrono::nanoseconds kernel_round_trip() const {
-    return shared_.client.round_trip(connection_);
+    return shared_.transport.round_trip(connection_);
   }
 
   // RoomHandler
@@ -88,7 +88,7 @@ class RoomLine final : public RoomHandler {
   const Shared& shared_;
   SessionSync sync_;
   DialBackoff backoff_;
-  RoomClient::Id connection_ = 0;
+  RoomTransport::Id connection_ = 0;
   bool gives_way_ = false;
   bool finishing_ = false;
   bool was_welcomed_ = false;  // Of this connection.
