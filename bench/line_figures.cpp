@@ -99,13 +99,13 @@ class LatencyReader {
     options.live = true;
     options.idle_timeout = milliseconds(500);
     while (!is_stopping_) {
-      static_cast<void>(read_room(options, [this](const RoomEntry& entry) {
+      static_cast<void>(read_room(options, [this](const DownloadedEntry& entry) {
                           if (!entry.is_event) note(entry);
                           return is_stopping_ ? Status(Code::kRejected, "stopping") : Status();
                         }).ok());
     }
   }
-  void note(const RoomEntry& entry) {
+  void note(const DownloadedEntry& entry) {
     const auto lookup = [&](std::uint64_t prefix) -> DefinitionPtr {
       for (const auto& definition : entry.definitions) {
         if (definition->prefix() == prefix) return definition;

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "buffer/clock.h"
 #include "proto/check.h"
 #include "proto/frames.h"
 

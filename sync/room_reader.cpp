@@ -20,7 +20,8 @@ Status broken_answer(const std::string& what) {
 
 class Reader final : public RoomHandler {
  public:
-  Reader(const RoomReaderOptions& options, const std::function<Status(const RoomEntry&)>& visit)
+  Reader(const RoomReaderOptions& options,
+         const std::function<Status(const DownloadedEntry&)>& visit)
       : options_(options), visit_(visit) {}
 
   void on_open() override {
@@ -107,7 +108,7 @@ class Reader final : public RoomHandler {
   }
   Status begin_entry(const words::Part& part) {
     open_.emplace();
-    RoomEntry& entry = *open_;
+    DownloadedEntry& entry = *open_;
     if (!part.box_id().empty()) {
       const auto box = Uuid::from_bytes(part.box_id());
       if (!box.ok()) return fail(broken_answer("a box id: " + box.status().message()));
@@ -145,7 +146,7 @@ class Reader final : public RoomHandler {
     }
     open_->bytes += part.bytes();
     if (open_->bytes.size() < part.total()) return {};
-    const RoomEntry entry = std::move(*open_);
+    const DownloadedEntry entry = std::move(*open_);
     open_.reset();
     ++entries_;
     Status visited = visit_(entry);
@@ -153,14 +154,14 @@ class Reader final : public RoomHandler {
   }
 
   const RoomReaderOptions& options_;
-  const std::function<Status(const RoomEntry&)>& visit_;
+  const std::function<Status(const DownloadedEntry&)>& visit_;
   std::string subscribe_;
   bool welcomed_ = false;
   bool gone_ = false;
   BootNs last_frame_ = 0;
   std::string goodbye_;
   std::map<std::string, DefinitionPtr> definitions_;  // By name.
-  std::optional<RoomEntry> open_;
+  std::optional<DownloadedEntry> open_;
   std::uint64_t entries_ = 0;
   std::optional<Status> result_;
 };
@@ -180,7 +181,7 @@ Result<std::string> resolve(Resolver& resolver, RoomClient& client, const std::s
 }  // namespace
 
 Status read_room(const RoomReaderOptions& options,
-                 const std::function<Status(const RoomEntry&)>& visit) {
+                 const std::function<Status(const DownloadedEntry&)>& visit) {
   auto endpoint = parse_endpoint(options.url);
   if (!endpoint.ok()) return endpoint.status();
   RoomClient::Options client_options;

@@ -39,7 +39,7 @@ struct RoomReaderOptions {
 };
 
 // One entry as the room holds it. `bytes` are those the box sent; nothing was recomputed.
-struct RoomEntry {
+struct DownloadedEntry {
   Uuid box;  // Whose incarnation it is; nil if the room does not say.
   std::uint64_t incarnation = 0;
   std::uint64_t first = 0;
@@ -55,6 +55,6 @@ struct RoomEntry {
 // come in between); a Status of it that is not ok
 // ends the download and is returned. kRejected if the room refuses the credential or the session.
 Status read_room(const RoomReaderOptions& options,
-                 const std::function<Status(const RoomEntry&)>& visit);
+                 const std::function<Status(const DownloadedEntry&)>& visit);
 
 }  // namespace pitbox

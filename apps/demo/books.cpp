@@ -18,7 +18,7 @@ Result<std::vector<RowIdentity>> room_row_identities(const Books& books) {
   RoomReaderOptions options;
   options.url = books.room_url;
   options.session = books.session;
-  Status read = read_room(options, [&](const RoomEntry& entry) -> Status {
+  Status read = read_room(options, [&](const DownloadedEntry& entry) -> Status {
     if (entry.is_event) return {};
     const auto lookup = [&](std::uint64_t prefix) -> DefinitionPtr {
       for (const DefinitionPtr& definition : entry.definitions) {

@@ -15,7 +15,7 @@ namespace {
 // How long one connection may stay silent before the follower looks whether it is to stop.
 constexpr std::chrono::milliseconds kSilence{500};
 
-std::optional<std::int64_t> newest_row(const RoomEntry& entry) {
+std::optional<std::int64_t> newest_row(const DownloadedEntry& entry) {
   if (entry.is_event) return std::nullopt;
   const auto lookup = [&](std::uint64_t prefix) -> DefinitionPtr {
     for (const DefinitionPtr& definition : entry.definitions) {
@@ -67,7 +67,7 @@ void LiveEdge::follow() {
   options.idle_timeout = kSilence;
   while (!is_stopping_) {
     // Ends when the room goes away, stays silent, or we are to stop; then it is tried again.
-    static_cast<void>(read_room(options, [this](const RoomEntry& entry) {
+    static_cast<void>(read_room(options, [this](const DownloadedEntry& entry) {
                         if (is_stopping_) return Status(Code::kRejected, "stopping");
                         if (const auto row_ns = newest_row(entry)) note(*row_ns);
                         return Status();

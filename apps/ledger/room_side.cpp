@@ -6,13 +6,13 @@
 namespace pitbox {
 namespace {
 
-std::string name_of(const RoomEntry& entry) {
+std::string name_of(const DownloadedEntry& entry) {
   return hex_id(entry.incarnation) + " " + std::to_string(entry.first) + ".." +
          std::to_string(entry.last);
 }
 
-void take_batch(const RoomEntry& entry, const RoomSideOptions& options, EntryIdentity& identity,
-                RoomSide& side) {
+void take_batch(const DownloadedEntry& entry, const RoomSideOptions& options,
+                EntryIdentity& identity, RoomSide& side) {
   const DefinitionLookup lookup = [&entry](std::uint64_t prefix) -> DefinitionPtr {
     for (const DefinitionPtr& definition : entry.definitions) {
       if (definition && definition->prefix() == prefix) return definition;
@@ -38,7 +38,7 @@ void take_batch(const RoomEntry& entry, const RoomSideOptions& options, EntryIde
 
 Result<RoomSide> read_room_side(const RoomReaderOptions& reading, const RoomSideOptions& options) {
   RoomSide side;
-  Status status = read_room(reading, [&](const RoomEntry& entry) {
+  Status status = read_room(reading, [&](const DownloadedEntry& entry) {
     EntryIdentity identity;
     identity.incarnation = entry.incarnation;
     identity.first = entry.first;

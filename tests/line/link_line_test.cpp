@@ -227,7 +227,7 @@ class LinkLine : public ::testing::Test {
   void expect_in_room(const Recording& recording, const std::string& key = {}) {
     std::map<std::uint64_t, ContentHash> held;
     std::uint64_t greatest = 0;
-    const Status read = read_room(reader(recording, key), [&](const RoomEntry& entry) {
+    const Status read = read_room(reader(recording, key), [&](const DownloadedEntry& entry) {
       EXPECT_TRUE(held.emplace(entry.first, entry.hashes.at(0)).second) << "twice";
       EXPECT_EQ(entry.box, box_);
       if (!entry.is_event) {
@@ -391,7 +391,7 @@ TEST_F(LinkLine, ACredentialThatIsNoGoodIsTheReasonAndLosesNothing) {
   EXPECT_EQ(snapshot().last_auth_ms, 0);
   stop_link();
   EXPECT_EQ(read_room(reader(recording, "rk_wrong_0123456789abcdef"),
-                      [](const RoomEntry&) { return Status(); })
+                      [](const DownloadedEntry&) { return Status(); })
                 .code(),
             Code::kRejected);
   start_link("rk_right_0123456789abcdef");
@@ -425,14 +425,14 @@ TEST_F(LinkLine, AVisitorMayEndTheReading) {
   start_link();
   ASSERT_TRUE(until([&] { return acknowledged(recording); }));
   int visited = 0;
-  const Status ended = read_room(reader(recording), [&](const RoomEntry&) {
+  const Status ended = read_room(reader(recording), [&](const DownloadedEntry&) {
     return ++visited == 3 ? Status(Code::kFull, "enough") : Status();
   });
   EXPECT_EQ(ended.code(), Code::kFull);
   EXPECT_EQ(visited, 3);
   RoomReaderOptions unknown = reader(recording);
   unknown.session = Uuid::mint();
-  EXPECT_FALSE(read_room(unknown, [](const RoomEntry&) { return Status(); }).ok());
+  EXPECT_FALSE(read_room(unknown, [](const DownloadedEntry&) { return Status(); }).ok());
 }
 
 TEST(LinkOptions, WhatCannotBeUsedIsRefused) {

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "buffer/clock.h"
 #include "proto/frames.h"
 #include "tests/sync/raw_server.h"
 

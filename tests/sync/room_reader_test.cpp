@@ -54,7 +54,7 @@ class RoomReaderTest : public ::testing::Test {
     options.connect_timeout = std::chrono::milliseconds(5000);
     options.idle_timeout = std::chrono::milliseconds(300);
     auto result = std::async(std::launch::async, [&] {
-      return read_room(options, [&](const RoomEntry& entry) {
+      return read_room(options, [&](const DownloadedEntry& entry) {
         entries_.push_back(entry);
         return Status();
       });
@@ -75,7 +75,7 @@ class RoomReaderTest : public ::testing::Test {
   }
 
   RawServer server_;
-  std::vector<RoomEntry> entries_;
+  std::vector<DownloadedEntry> entries_;
 };
 
 TEST_F(RoomReaderTest, GivesEntriesWholeHoweverTheyWereParted) {
@@ -122,9 +122,11 @@ TEST_F(RoomReaderTest, AnEarlyEndOrSilenceIsNotEverything) {
 TEST_F(RoomReaderTest, AnAddressThatIsNoneIsRejected) {
   RoomReaderOptions options;
   options.url = "room.example";
-  EXPECT_EQ(read_room(options, [](const RoomEntry&) { return Status(); }).code(), Code::kRejected);
+  EXPECT_EQ(read_room(options, [](const DownloadedEntry&) { return Status(); }).code(),
+            Code::kRejected);
   options.url = "ws://no-such-name.invalid";
-  EXPECT_EQ(read_room(options, [](const RoomEntry&) { return Status(); }).code(), Code::kTryAgain);
+  EXPECT_EQ(read_room(options, [](const DownloadedEntry&) { return Status(); }).code(),
+            Code::kTryAgain);
 }
 
 }  // namespace

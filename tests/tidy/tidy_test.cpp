@@ -1,5 +1,5 @@
-// The house rules that a machine can hold: includes point one way, lines fit the screen, and each
-// third-party C library is included by one file per module.
+// The house rules that a machine can hold: includes point one way, names are defined once, lines
+// fit the screen, and each third-party C library is included by one file per module.
 
 #include <gtest/gtest.h>
 
@@ -120,6 +120,27 @@ TEST(Tidy, LocalNamesAreUniqueInAFolder) {
     }
   }
   EXPECT_GT(names, 500U) << "is the test looking in the right place?";
+}
+
+// Two types of one name in the namespace of all are two definitions as soon as one program has both
+// modules, and no linker says so.
+TEST(Tidy, PublicTypesHaveOneDefinition) {
+  static const std::regex kDefinition(
+      R"(^(?:class|struct|enum class) (\w+)(?: final)?(?: : .*)? \{$)");
+  std::map<std::string, std::set<std::string>> files_by_name;
+  for (const auto& [module, below] : kMayInclude) {
+    each_line(module, [&](const fs::path& file, int, const std::string& line) {
+      std::smatch match;
+      if (file.extension() != ".h" || !std::regex_match(line, match, kDefinition)) return;
+      files_by_name[match[1]].insert(file.string());
+    });
+  }
+  EXPECT_GT(files_by_name.size(), 100U) << "is the test looking in the right place?";
+  for (const auto& [name, files] : files_by_name) {
+    std::string list;
+    for (const std::string& file : files) list += "\n  " + file;
+    EXPECT_EQ(files.size(), 1U) << name << " is defined in:" << list;
+  }
 }
 
 TEST(Tidy, LinesFitTheScreen) {
