@@ -10,7 +10,8 @@ namespace pitbox {
 namespace {
 
 constexpr std::int64_t kBoxApplicationId = 0x50424231;  // "PBB1"
-constexpr std::int64_t kBoxFormat = 1;
+// 2: the order of the sessions, and the room in which one is complete.
+constexpr std::int64_t kBoxFormat = 2;
 constexpr int kBoxBusyMs = 500;
 
 constexpr char kCreate[] =
@@ -28,6 +29,13 @@ constexpr char kCreate[] =
     "CREATE TABLE IF NOT EXISTS positions(source TEXT NOT NULL, ring_id INTEGER NOT NULL, "
     "position INTEGER NOT NULL, number INTEGER NOT NULL, connection INTEGER NOT NULL, "
     "kernel_drops INTEGER NOT NULL, UNIQUE(source, ring_id))";
+
+// What forms after the first added, each from the form before it.
+constexpr char kToForm2[] =
+    "ALTER TABLE sessions ADD COLUMN ordinal INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sessions ADD COLUMN complete_url TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE sessions ADD COLUMN complete_store TEXT NOT NULL DEFAULT '0000000000000000';"
+    "PRAGMA user_version = 2";
 
 constexpr std::array kStates = {FileState::kLive, FileState::kAside, FileState::kQuarantined,
                                 FileState::kMissing};
@@ -49,6 +57,18 @@ Status check_box(Database& database) {
     return {};
   }
   return Status::corrupt("not a box.db of this format");
+}
+
+// To the form of this program, in one transaction.
+Status migrate_box(Database& database) {
+  const auto form = database.integer("PRAGMA user_version");
+  if (!form.ok()) return form.status();
+  if (form.value() >= kBoxFormat) return {};
+  auto transaction = Transaction::begin(database);
+  if (!transaction.ok()) return transaction.status();
+  Status status = database.exec(kToForm2);
+  if (status.ok()) status = transaction.value().commit();
+  return status;
 }
 
 // Calls `take` for each row; stops at the first refusal.
@@ -77,6 +97,10 @@ Status load_session(const Statement& row, BoxContents& box) {
   session.open = row.integer(5) != 0;
   session.ended = row.integer(6) != 0;
   session.complete = row.integer(7) != 0;
+  session.info.ordinal = row.u64(8);
+  const auto store = parse_hex_id(row.text(10));
+  if (!store.ok()) return Status::corrupt("the id of a room's store");
+  session.complete_in = {.url = std::string(row.text(9)), .store = store.value()};
   box.sessions.emplace(id.value(), std::move(session));
   return {};
 }
@@ -117,9 +141,15 @@ Result<BoxContents> load_box(Database& database) {
         return id.ok() ? Status() : Status::corrupt("the box's id");
       });
   if (!status.ok()) return status;
+  // Whoever only reads does not migrate.
+  const auto form = database.integer("PRAGMA user_version");
+  if (!form.ok()) return form.status();
   status = each(database,
-                "SELECT id, name, type, platform_id, started_at_ms, open, ended, complete "
-                "FROM sessions",
+                std::string("SELECT id, name, type, platform_id, started_at_ms, open, ended, "
+                            "complete, ") +
+                    (form.value() < 2 ? "0, '', '0000000000000000'"
+                                      : "ordinal, complete_url, complete_store") +
+                    " FROM sessions",
                 [&](Statement& row) { return load_session(row, box); });
   if (!status.ok()) return status;
   status = each(database,
@@ -163,9 +193,11 @@ Status run(Database& database, const char* sql, Bind bind) {
 
 Status put_session(Database& database, const SessionRecord& session) {
   const std::string id = session.info.id.text();
+  const std::string store = hex_id(session.complete_in.store);
   return run(database,
              "INSERT OR REPLACE INTO sessions(id, name, type, platform_id, started_at_ms, open, "
-             "ended, complete) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+             "ended, complete, ordinal, complete_url, complete_store) "
+             "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
              [&](Statement& row) {
                row.bind_text(1, id)
                    .bind_text(2, session.info.name)
@@ -174,7 +206,10 @@ Status put_session(Database& database, const SessionRecord& session) {
                    .bind(5, session.info.started_at_ms)
                    .bind(6, session.open ? 1 : 0)
                    .bind(7, session.ended ? 1 : 0)
-                   .bind(8, session.complete ? 1 : 0);
+                   .bind(8, session.complete ? 1 : 0)
+                   .bind_u64(9, session.info.ordinal)
+                   .bind_text(10, session.complete_in.url)
+                   .bind_text(11, store);
              });
 }
 
@@ -264,17 +299,18 @@ Result<BoxDatabase> BoxDatabase::open(const std::filesystem::path& file) {
     if (!transaction.ok()) return transaction.status();
     status = database.exec(kCreate);
     const std::string marks = "PRAGMA application_id = " + std::to_string(kBoxApplicationId) +
-                              "; PRAGMA user_version = " + std::to_string(kBoxFormat);
+                              "; PRAGMA user_version = 1";
     if (status.ok()) status = database.exec(marks.c_str());
     if (status.ok()) status = transaction.value().commit();
     if (!status.ok()) return status;
   }
   if (status = check_box(database); !status.ok()) return status;
+  if (status = migrate_box(database); !status.ok()) return status;
   // It is small, so all of it can be looked at.
   const auto sound = database.text("PRAGMA quick_check(1)");
   if (!sound.ok()) return sound.status();
   if (sound.value() != "ok") return Status::corrupt(sound.value());
-  return BoxDatabase(std::move(database));
+  return BoxDatabase(file, std::move(database));
 }
 
 Result<BoxContents> BoxDatabase::load() {
@@ -286,6 +322,11 @@ Status BoxDatabase::set_box_id(const Uuid& id) {
 }
 
 Status BoxDatabase::put(const BoxChange& change) {
+  if (has_failed_) {
+    const Status rewritten = Database::rewrite_wal(file_);
+    if (!rewritten.ok()) return Status(rewritten).within("box.db");
+    has_failed_ = false;
+  }
   // A durable transaction syncs the WAL with all that an earlier one left in it.
   Status status = database_.exec(change.is_durable ? "PRAGMA synchronous = FULL"
                                                    : "PRAGMA synchronous = NORMAL");
@@ -294,8 +335,11 @@ Status BoxDatabase::put(const BoxChange& change) {
   if (!transaction.ok()) return transaction.status();
   if (status = put_rows(change); !status.ok()) return std::move(status).within("box.db");
   Status committed = transaction.value().commit().within("box.db");
+  has_failed_ = !committed.ok();
   if (!committed.ok() || database_.wal_pages() <= kWalPagesMax) return committed;
-  return database_.checkpoint(false).within("box.db");
+  // What is committed is committed; the checkpoint is tried again with the next one.
+  has_failed_ = !database_.checkpoint(false).ok();
+  return {};
 }
 
 Status BoxDatabase::put_rows(const BoxChange& change) {

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "buffer/handover.h"
 #include "buffer/journal.h"
 #include "proto/ranges.h"
 #include "proto/sqlite.h"
@@ -57,6 +58,7 @@ struct SessionRecord {
   bool open = false;
   bool ended = false;
   bool complete = false;
+  RoomIdentity complete_in{};  // Whose word that is.
 };
 
 using RingPositions = std::map<std::pair<std::string, std::uint64_t>, ConsumedPosition>;
@@ -89,9 +91,13 @@ class BoxDatabase {
   Status put(const BoxChange& change);
 
  private:
-  explicit BoxDatabase(Database database) : database_(std::move(database)) {}
+  BoxDatabase(std::filesystem::path file, Database database)
+      : file_(std::move(file)), database_(std::move(database)) {}
   Status put_rows(const BoxChange& change);
+  std::filesystem::path file_;
   Database database_;
+  // A commit failed, and with it perhaps the sync of what earlier ones left in the WAL.
+  bool has_failed_ = false;
 };
 
 // What a box.db says, without changing anything; for other processes.

@@ -102,8 +102,20 @@ struct Acknowledged {
   bool replaces = false;
   RangeSet ranges;
 };
+// Whose word it is: where the room is reached, and the id of its store since that was last opened
+// (ROOM.md, "Welcome"; 0: it has none).
+struct RoomIdentity {
+  std::string url;
+  std::uint64_t store = 0;
+
+  bool operator==(const RoomIdentity&) const = default;
+};
 struct SessionCompleted {  // The room holds everything of an ended session.
   Uuid session;
+  RoomIdentity room;
+};
+struct RoomSeen {  // A Welcome: what this room once completed may be asked about.
+  RoomIdentity room;
 };
 struct IncarnationRefused {  // The room knows sequences this file never issued, or has a range
   Uuid session;              // of it with another checksum.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "buffer/decoder.h"
@@ -100,6 +101,10 @@ Status leave_plain(Database& database, const fs::path& file) {
 }
 
 }  // namespace
+
+bool began_before(const SessionInfo& a, const SessionInfo& b) {
+  return std::tie(a.ordinal, a.started_at_ms, a.id) < std::tie(b.ordinal, b.started_at_ms, b.id);
+}
 
 struct Journal::State {
   Options options;

@@ -45,7 +45,11 @@ struct SessionInfo {
   std::string type = "test";       // practice, qualifying, race, warmup, test
   std::string platform_id;         // Empty until bound.
   std::int64_t started_at_ms = 0;  // Wall clock.
+  // The box's first session is 1, its next one 2 ...: wall clocks jump. 0: a file of an older form.
+  std::uint64_t ordinal{};
 };
+// The order in which a box began its sessions.
+bool began_before(const SessionInfo& a, const SessionInfo& b);
 
 // How far a source's ring was consumed.
 struct ConsumedPosition {

@@ -186,6 +186,7 @@ Status put_journal_meta(Database& database, const JournalMeta& meta) {
   put("session_type", std::string_view(meta.session.type));
   put("platform_id", std::string_view(meta.session.platform_id));
   put("started_at_ms", meta.session.started_at_ms);
+  put("session_ordinal", static_cast<std::int64_t>(meta.session.ordinal));
   put("incarnation", std::string_view(hex_id(meta.incarnation)));
   put("number", static_cast<std::int64_t>(meta.number));
   put("token", std::string_view(hex_id(meta.token)));
@@ -220,6 +221,7 @@ Result<JournalMeta> read_journal_meta(Database& database) {
       read_text(rows, "session_type", meta.session.type) &&
       read_text(rows, "platform_id", meta.session.platform_id) &&
       read_number(rows, "started_at_ms", meta.session.started_at_ms) &&
+      read_number(rows, "session_ordinal", meta.session.ordinal) &&
       read_id(rows, "incarnation", meta.incarnation) && meta.incarnation != 0 &&
       read_id(rows, "rekeyed_from", meta.rekeyed_from) &&
       read_number(rows, "number", meta.number) && read_id(rows, "token", meta.token) &&

@@ -81,6 +81,7 @@ std::size_t Recorder::step(BootNs now) {
 BootNs Recorder::next_deadline() const {
   if (state_ == RecorderState::kHolding) return retry_ns_;
   BootNs next = journal_ != nullptr ? due_ns_ : kNever;
+  if (seen_due_ || completed_due_) next = std::min(next, completions_at_);
   if (changed_) next = std::min(next, published_ns_ + to_ns(options_.publish_interval));
   if (live_due_) next = std::min(next, live_published_ns_ + to_ns(options_.live_interval));
   if (journal_ != nullptr && !checkpointed_ && due_ns_ == kNever) {

@@ -150,6 +150,7 @@ class Recorder {
 
   // recorder_link.cpp: what the link reports, and what it is told.
   std::size_t take_reports(BootNs now);
+  std::size_t take_completions(BootNs now);
   void acknowledge_live(const Acknowledged& report, BootNs now);
   void acknowledge_sealed(const Acknowledged& report, BootNs now);
   std::int64_t bytes_change(const std::filesystem::path& file, const RangeSet& before,
@@ -191,6 +192,10 @@ class Recorder {
   BootNs oldest_message_ns_ = 0;  // Receive time of the oldest uncommitted message; 0 if none.
   BootNs last_commit_ns_ = 0;
   BootNs retry_ns_ = 0;
+  // Reports of the link that box.db could not take yet, and when to try again.
+  std::optional<RoomSeen> seen_due_;
+  std::optional<SessionCompleted> completed_due_;
+  BootNs completions_at_ = 0;
   BootNs replaced_ns_ = 0;  // When a journal was last replaced; 0: never.
   BootNs published_ns_ = 0;
   BootNs live_published_ns_ = 0;

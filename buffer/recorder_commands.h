@@ -43,6 +43,7 @@ struct CommandResult {
 struct LinkReports {
   BoundedQueue<Acknowledged> acknowledged{1024};
   BoundedQueue<SessionCompleted> completed{64};
+  BoundedQueue<RoomSeen> seen{16};
   BoundedQueue<IncarnationRefused> refused{16};
 };
 

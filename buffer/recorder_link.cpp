@@ -30,7 +30,8 @@ RangeSet up_to(const RangeSet& ranges, std::uint64_t last) {
 
 }  // namespace
 
-// In the order in which the link must be understood: what the room holds before what it refuses.
+// In the order in which the link must be understood: what the room holds before what it refuses,
+// which store it is before what that completed.
 std::size_t Recorder::take_reports(BootNs now) {
   std::size_t work = 0;
   for (; work < options_.reports_per_step; ++work) {
@@ -40,18 +41,45 @@ std::size_t Recorder::take_reports(BootNs now) {
                          report->incarnation == journal_->incarnation();
     is_live ? acknowledge_live(*report, now) : acknowledge_sealed(*report, now);
   }
-  while (const auto completed = link_reports_.completed.try_pop()) {
-    const Status status = store_->set_complete(completed->session, true);
-    if (!status.ok()) note_error("mark session complete", status, now);
-    publish_heads(now);
-    ++work;
-  }
+  work += take_completions(now);
   // One rekeying at a time; the next refusal waits in its queue.
   if (rekeying_from_ == 0 && work == 0) {
     if (const auto refused = link_reports_.refused.try_pop()) {
       refuse(*refused, now);
       ++work;
     }
+  }
+  return work;
+}
+
+// What the room completed, into box.db. Where that fails (a full disk) it is tried again: nobody
+// would ever say it a second time.
+std::size_t Recorder::take_completions(BootNs now) {
+  if (now < completions_at_) return 0;
+  const auto failed = [&](const std::string& what, const Status& status) {
+    note_error(what, status, now);
+    completions_at_ = now + to_ns(options_.retry_interval);
+  };
+  std::size_t work = 0;
+  while (seen_due_ || (seen_due_ = link_reports_.seen.try_pop())) {
+    const auto reopened = store_->see_room(seen_due_->room);
+    if (!reopened.ok()) return failed("ask the room again", reopened.status()), work;
+    if (reopened.value() > 0) {
+      spdlog::info("the room was opened anew: {} complete sessions are asked about again",
+                   reopened.value());
+      publish_heads(now);
+    }
+    seen_due_.reset();
+    ++work;
+  }
+  while (completed_due_ || (completed_due_ = link_reports_.completed.try_pop())) {
+    const Status status = store_->set_complete(completed_due_->session, completed_due_->room);
+    if (!status.ok() && status.code() != Code::kRejected) {
+      return failed("mark session complete", status), work;
+    }
+    completed_due_.reset();
+    publish_heads(now);
+    ++work;
   }
   return work;
 }

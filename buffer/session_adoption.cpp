@@ -186,9 +186,7 @@ BoxChange Adoption::finish() {
   SessionRecord* newest = nullptr;
   for (auto& [id, session] : sessions_) {
     if (session.ended) continue;
-    const bool is_newer =
-        newest == nullptr || session.info.started_at_ms > newest->info.started_at_ms;
-    if (is_newer) newest = &session;
+    if (newest == nullptr || began_before(newest->info, session.info)) newest = &session;
   }
   if (newest != nullptr && !has_open) newest->open = true;
   for (auto& [id, session] : sessions_) {
@@ -212,7 +210,7 @@ BoxChange Adoption::finish() {
 Status SessionStore::State::choose_box_id() {
   if (!known.box_id.is_nil()) return {};
   // The newest file knows whose it is.
-  std::int64_t newest_ms = 0;
+  SessionInfo newest;
   Uuid id;
   for (const SessionFolder& folder : session_folders(root)) {
     const std::vector<fs::path> files = journal_files_in(folder.folder);
@@ -220,8 +218,8 @@ Status SessionStore::State::choose_box_id() {
       auto reader = JournalReader::open(*file);
       if (!reader.ok()) continue;
       const auto info = reader.value()->session();
-      if (info.ok() && (id.is_nil() || info.value().started_at_ms > newest_ms)) {
-        newest_ms = info.value().started_at_ms;
+      if (info.ok() && (id.is_nil() || began_before(newest, info.value()))) {
+        newest = info.value();
         id = reader.value()->box_id();
       }
       break;

@@ -119,7 +119,7 @@ Result<std::vector<SessionFiles>> list_sessions(const fs::path& state_directory)
     if (session.ok()) sessions.push_back(std::move(session).take());
   }
   std::sort(sessions.begin(), sessions.end(), [](const SessionFiles& a, const SessionFiles& b) {
-    return std::pair(a.info.started_at_ms, a.info.id) < std::pair(b.info.started_at_ms, b.info.id);
+    return began_before(a.info, b.info);
   });
   return sessions;
 }

@@ -30,12 +30,13 @@ std::map<std::string, std::string> SessionStore::earlier_decoder_states() const 
       *same = &file;
     }
   }
-  const auto started = [&](const FileRecord* file) {
+  const auto session_of = [&](const FileRecord* file) {
     const auto session = state.known.sessions.find(file->session);
-    return session == state.known.sessions.end() ? 0 : session->second.info.started_at_ms;
+    return session == state.known.sessions.end() ? SessionInfo{} : session->second.info;
   };
-  std::sort(newest.begin(), newest.end(),
-            [&](const FileRecord* a, const FileRecord* b) { return started(a) > started(b); });
+  std::sort(newest.begin(), newest.end(), [&](const FileRecord* a, const FileRecord* b) {
+    return began_before(session_of(b), session_of(a));
+  });
   if (newest.size() > kSessionsLookedAt) newest.resize(kSessionsLookedAt);
 
   std::map<std::string, std::string> result;

@@ -34,6 +34,7 @@ struct SessionStore::State {
   std::optional<BoxDatabase> box;
   BoxContents known;  // What box.db says, and positions seen since.
   std::optional<Replacement> pending;
+  RoomIdentity seen;  // The latest.
 
   State() = default;
   State(const State&) = delete;

@@ -254,6 +254,10 @@ Result<std::unique_ptr<Journal>> SessionStore::begin(const SessionInfo& info) {
   }
   SessionRecord session{.info = info, .open = true, .ended = false, .complete = false};
   if (session.info.id.is_nil()) session.info.id = Uuid::mint();
+  for (const auto& [known_id, known] : state.known.sessions) {
+    session.info.ordinal = std::max(session.info.ordinal, known.info.ordinal + 1);
+  }
+  session.info.ordinal = std::max<std::uint64_t>(session.info.ordinal, 1);
   const Uuid& id = session.info.id;
   if (state.known.sessions.contains(id) || !journal_files_in(state.folder_of(id)).empty()) {
     return Status(Code::kRejected, "there is a session " + id.text());
@@ -345,11 +349,9 @@ Result<JournalHeads> SessionStore::heads(const Journal* live) {
     }
     heads.sessions.push_back(std::move(head));
   }
-  std::sort(heads.sessions.begin(), heads.sessions.end(),
-            [](const SessionHeads& a, const SessionHeads& b) {
-              return std::pair(a.info.started_at_ms, a.info.id) <
-                     std::pair(b.info.started_at_ms, b.info.id);
-            });
+  std::sort(
+      heads.sessions.begin(), heads.sessions.end(),
+      [](const SessionHeads& a, const SessionHeads& b) { return began_before(a.info, b.info); });
   return heads;
 }
 
@@ -372,12 +374,37 @@ Status SessionStore::acknowledge(const Acknowledged& acknowledged) {
   return state.put({.sessions = {}, .files = {file}, .positions = {}, .is_durable = false});
 }
 
-Status SessionStore::set_complete(const Uuid& session, bool complete) {
+Result<std::size_t> SessionStore::see_room(const RoomIdentity& room) {
   State& state = *state_;
+  state.seen = room;
+  if (room.store == 0) return std::size_t{0};
+  BoxChange change;
+  for (const auto& [id, session] : state.known.sessions) {
+    const bool is_of_another = session.complete && session.complete_in.url == room.url &&
+                               session.complete_in.store != room.store;
+    const bool has_files =
+        std::any_of(state.known.files.begin(), state.known.files.end(), [&](const auto& item) {
+          const FileRecord& file = item.second;
+          return file.session == id && file.state == FileState::kAside && file.last > 0;
+        });
+    if (!is_of_another || !has_files) continue;
+    change.sessions.push_back(session);
+    change.sessions.back().complete = false;
+  }
+  if (change.sessions.empty()) return std::size_t{0};
+  const Status status = state.put(change);
+  if (!status.ok()) return status;
+  return change.sessions.size();
+}
+
+Status SessionStore::set_complete(const Uuid& session, const RoomIdentity& room) {
+  State& state = *state_;
+  if (state.seen.url == room.url && state.seen.store != room.store) return {};
   const auto found = state.known.sessions.find(session);
   if (found == state.known.sessions.end()) return {Code::kRejected, "no session " + session.text()};
   SessionRecord record = found->second;
-  record.complete = complete;
+  record.complete = true;
+  record.complete_in = room;
   BoxChange change{.sessions = {record}, .files = {}, .positions = {}};
   // Whoever was reading it to send it has no reason to any more.
   for (const auto& [incarnation, file] : state.known.files) {

@@ -74,7 +74,12 @@ class SessionStore {
   // Acknowledged ranges of a file that is no longer live. Not synced: after a power cut the room's
   // Welcome says it again. kRejected if the store has no such file or it is the live one.
   Status acknowledge(const Acknowledged& acknowledged);
-  Status set_complete(const Uuid& session, bool complete);
+  // On that room's word. Without effect if another store of the same room was seen meanwhile.
+  Status set_complete(const Uuid& session, const RoomIdentity& room);
+  // A room was seen. Sessions that are complete on the word of another store of the same room are
+  // not any more, for that store may have been replaced by an older copy; returns how many. Those
+  // of which no file is left stay as they are.
+  Result<std::size_t> see_room(const RoomIdentity& room);
 
   // The greatest consumed position of `ring_id` over the session's files and the store's own memory
   // of earlier sessions; nothing if no file knows that ring.

@@ -2,7 +2,10 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
+#include <vector>
 
 namespace pitbox {
 namespace {
@@ -67,6 +70,45 @@ int note_wal_pages(void* counter, sqlite3*, const char*, int pages) {
   *static_cast<int*>(counter) = pages;
   return SQLITE_OK;
 }
+
+// A file of a VFS, outside of any connection.
+class VfsFile {
+ public:
+  VfsFile(sqlite3_vfs& vfs, const std::string& name, int flags)
+      // Twice terminated, as a VFS may look for URI parameters behind a name.
+      : name_(name + std::string(2, '\0')),
+        memory_(static_cast<std::size_t>(vfs.szOsFile) / sizeof(std::max_align_t) + 1),
+        file_(reinterpret_cast<sqlite3_file*>(memory_.data())),
+        code_(vfs.xOpen(&vfs, name_.c_str(), file_, flags, nullptr)) {}
+  ~VfsFile() {
+    if (file_->pMethods != nullptr) file_->pMethods->xClose(file_);
+  }
+  VfsFile(const VfsFile&) = delete;
+  VfsFile& operator=(const VfsFile&) = delete;
+
+  int open_code() const { return code_; }
+  // Every byte again, and a sync. SQLITE_OK or what failed.
+  int rewrite() {
+    sqlite3_int64 size = 0;
+    int code = file_->pMethods->xFileSize(file_, &size);
+    std::vector<char> chunk(static_cast<std::size_t>(std::min<sqlite3_int64>(size, kChunkBytes)));
+    for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size;) {
+      const auto length = static_cast<int>(std::min<sqlite3_int64>(kChunkBytes, size - at));
+      code = file_->pMethods->xRead(file_, chunk.data(), length, at);
+      if (code == SQLITE_OK) code = file_->pMethods->xWrite(file_, chunk.data(), length, at);
+      at += length;
+    }
+    if (code != SQLITE_OK || size == 0) return code;
+    return file_->pMethods->xSync(file_, SQLITE_SYNC_NORMAL);
+  }
+
+ private:
+  static constexpr int kChunkBytes = 64 * 1024;  // A unix VFS takes less than 128 KiB at a time.
+  const std::string name_;
+  std::vector<std::max_align_t> memory_;
+  sqlite3_file* const file_;
+  const int code_;
+};
 
 }  // namespace
 
@@ -164,6 +206,10 @@ Result<Database> Database::open(const std::filesystem::path& file, Mode mode,
   if (mode == Mode::kImmutable) flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
   if (mode == Mode::kReadWrite) flags |= SQLITE_OPEN_READWRITE;
   if (mode == Mode::kCreate) flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  if (mode == Mode::kReadWrite || mode == Mode::kCreate) {
+    const Status rewritten = rewrite_wal(file, vfs);
+    if (!rewritten.ok()) return rewritten;
+  }
   sqlite3* raw = nullptr;
   const std::string name = mode == Mode::kImmutable ? immutable_uri(file) : file.string();
   const int code = sqlite3_open_v2(name.c_str(), &raw, flags, vfs.empty() ? nullptr : vfs.c_str());
@@ -174,6 +220,22 @@ Result<Database> Database::open(const std::filesystem::path& file, Mode mode,
   }
   sqlite3_wal_hook(raw, note_wal_pages, database.wal_pages_.get());
   return database;
+}
+
+Status Database::rewrite_wal(const std::filesystem::path& file, const std::string& vfs) {
+  sqlite3_vfs* const found = sqlite3_vfs_find(vfs.empty() ? nullptr : vfs.c_str());
+  if (found == nullptr) return Status(Code::kFatal, "no SQLite VFS " + vfs);
+  const std::string name = std::filesystem::absolute(file).string() + "-wal";
+  int is_there = 0;
+  int code = found->xAccess(found, name.c_str(), SQLITE_ACCESS_EXISTS, &is_there);
+  if (code == SQLITE_OK && is_there == 0) return {};
+  if (code == SQLITE_OK) {
+    VfsFile wal(*found, name, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL);
+    code = wal.open_code() == SQLITE_OK ? wal.rewrite() : wal.open_code();
+  }
+  if (code == SQLITE_OK) return {};
+  return {remedy_of(code), "write " + name + " again: " + sqlite3_errstr(code) + " (sqlite " +
+                               std::to_string(code) + ")"};
 }
 
 Database::Database(sqlite3* raw) : raw_(raw) {}

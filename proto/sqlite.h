@@ -72,6 +72,12 @@ class Database {
   // `vfs`: name of the SQLite VFS to use; empty for the default one.
   static Result<Database> open(const std::filesystem::path& file, Mode mode,
                                const std::string& vfs = {});
+  // Writes the WAL beside `file` over itself and syncs it. After a sync that failed the kernel
+  // takes the pages it could not write for written: they are whole in memory, absent on the disk,
+  // and no later sync brings them there, while SQLite appends behind them. open() does it for
+  // whoever is going to write, for an earlier process may have left such pages; who goes on with a
+  // connection after a commit that failed must do it before the next.
+  static Status rewrite_wal(const std::filesystem::path& file, const std::string& vfs = {});
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;
   ~Database();

@@ -92,6 +92,7 @@ void RoomCore::welcome(ConnectionId id, const Uuid* box) {
   welcome->set_version(kRoomProtocolVersion);
   welcome->set_software("pitbox-room " PITBOX_VERSION);
   welcome->set_connection(id);
+  welcome->set_store(options_.store_id);
   int ranges_left = kMaxWelcomeRanges;
   // Newest files first: what does not fit is what a box is least likely to have waiting.
   const auto& files = store_->files();

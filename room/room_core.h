@@ -54,6 +54,8 @@ class RoomCore {
     std::chrono::seconds stall_limit{30};
     std::chrono::milliseconds state_interval{2'000};
     std::size_t viewers_max = 64;
+    // Told in every Welcome (ROOM.md): of the store since it was opened. 0: none; Rooms makes one.
+    std::uint64_t store_id = 0;
     // By which it measures how long a commit took; the system's if empty.
     std::function<Clock::time_point()> now;
   };

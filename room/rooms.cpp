@@ -69,6 +69,7 @@ Result<std::unique_ptr<Rooms>> Rooms::open(const Options& options, Outbound& out
 Rooms::Rooms(const Options& options, Outbound& outbound, int lock)
     : options_(options), outbound_(outbound), lock_(lock) {
   if (!options_.wall_ms) options_.wall_ms = system_wall_ms;
+  if (options_.room.store_id == 0) options_.room.store_id = random_id();
 }
 
 Rooms::~Rooms() {

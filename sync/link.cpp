@@ -4,7 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -46,7 +46,10 @@ struct Link::State {
   std::unique_ptr<RoomLine> old;   // The oldest incomplete other one.
   std::vector<std::unique_ptr<RoomLine>> leaving;
   std::shared_ptr<const JournalHeads> heads;
-  std::set<Uuid> completed;  // As far as the recorder has not taken them out of its heads.
+  std::uint64_t room_store = 0;  // Of the latest Welcome.
+  bool is_new_store = false;     // Since take_heads() last looked.
+  // Session -> the store it is complete in, while the recorder still has it in its heads.
+  std::map<Uuid, std::uint64_t> completed;
   std::uint64_t lines_made = 0;
   LiveViewFeed feed;
   std::int64_t last_room_ms = 0;
@@ -62,6 +65,8 @@ struct Link::State {
   void take_heads(BootNs now);
   void assign(BootNs now, std::unique_ptr<RoomLine>& line, const SessionHeads* session);
   const SessionHeads* choose_old(const SessionHeads* live_session) const;
+  void meet(const RoomLine& line);
+  bool is_done(const Uuid& session) const;
   void step_lines(BootNs now);
   void step_live_view(BootNs now);
   void step_polls(BootNs now);
@@ -79,16 +84,25 @@ std::vector<RoomLine*> Link::State::lines() const {
   return all;
 }
 
+// Complete in the room's store as it is now; the word of an older one does not count.
+bool Link::State::is_done(const Uuid& session) const {
+  const auto found = completed.find(session);
+  return found != completed.end() && found->second == room_store;
+}
+
 const SessionHeads* Link::State::choose_old(const SessionHeads* live_session) const {
   for (const SessionHeads& session : heads->sessions) {
-    if (&session == live_session || completed.contains(session.info.id)) continue;
+    if (&session == live_session || is_done(session.info.id)) continue;
     return &session;
   }
   return nullptr;
 }
 
 void Link::State::assign(BootNs now, std::unique_ptr<RoomLine>& line, const SessionHeads* session) {
-  if (line && (session == nullptr || line->sync().info().id != session->info.id)) {
+  const auto is_outdated = [&] {
+    return line->sync().is_complete() && line->sync().room_store() != room_store;
+  };
+  if (line && (session == nullptr || line->sync().info().id != session->info.id || is_outdated())) {
     line->finish("session_done");
     leaving.push_back(std::exchange(line, nullptr));
   }
@@ -110,16 +124,20 @@ void Link::State::take_heads(BootNs now) {
   if (is_news) {
     heads = std::move(latest);
     wiring.source.update(*heads);
-    std::erase_if(completed, [&](const Uuid& id) {
-      return std::none_of(heads->sessions.begin(), heads->sessions.end(),
-                          [&](const SessionHeads& session) { return session.info.id == id; });
+    std::erase_if(completed, [&](const auto& item) {
+      return std::none_of(
+          heads->sessions.begin(), heads->sessions.end(),
+          [&](const SessionHeads& session) { return session.info.id == item.first; });
     });
   }
-  const std::size_t known = completed.size();
+  bool is_changed = std::exchange(is_new_store, false);
   for (const RoomLine* line : lines()) {
-    if (line->sync().is_complete() && line->is_closed()) completed.insert(line->sync().info().id);
+    const SessionSync& sync = line->sync();
+    if (!sync.is_complete() || !line->is_closed()) continue;
+    std::uint64_t& store = completed.try_emplace(sync.info().id, ~sync.room_store()).first->second;
+    is_changed |= std::exchange(store, sync.room_store()) != sync.room_store();
   }
-  if (!is_news && completed.size() == known) return;
+  if (!is_news && !is_changed) return;
   const SessionHeads* live_session = nullptr;
   for (const SessionHeads& session : heads->sessions) {
     if (session.is_live) live_session = &session;
@@ -132,6 +150,12 @@ void Link::State::take_heads(BootNs now) {
   if (is_of(live, old_session) || is_of(old, live_session)) std::swap(live, old);
   assign(now, live, live_session);
   assign(now, old, old_session);
+}
+
+void Link::State::meet(const RoomLine& line) {
+  feed.restart();
+  const std::uint64_t store = line.sync().room_store();
+  is_new_store |= std::exchange(room_store, store) != store;
 }
 
 void Link::State::step_lines(BootNs now) {
@@ -282,13 +306,14 @@ Result<std::unique_ptr<Link>> Link::create(const Options& options, const Wiring&
   s.line_options.credential_expires = options.api_key.empty() && !options.bearer.empty();
   s.line_options.sync = options.sync;
   s.line_options.sync.software = options.software;
+  s.line_options.sync.room_url = options.room_url;
   s.line_options.backoff = options.backoff;
   s.line_options.connect_within = options.connect_within;
   if (way != nullptr) {
     s.shared = std::make_unique<RoomLine::Shared>(
         RoomLine::Shared{wiring.clock, *way, *s.resolver, s.budget,
                          [&s](RoomLine& line) {
-                           if (line.is_welcomed()) s.feed.restart();
+                           if (line.is_welcomed()) s.meet(line);
                            if (&line == s.primary()) s.polls->room_changed(line);
                          },
                          [&s](RoomLine&) { s.last_room_ms = s.wall_ms(); },

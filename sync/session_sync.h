@@ -57,6 +57,7 @@ namespace pitbox {
 struct SyncReports {
   BoundedQueue<Acknowledged>& acknowledged;
   BoundedQueue<SessionCompleted>& completed;
+  BoundedQueue<RoomSeen>& seen;
   BoundedQueue<IncarnationRefused>& refused;
   // After something was put into a queue: wakes the recorder, which may be asleep. On the link's
   // thread; must not block. May be empty.
@@ -79,6 +80,7 @@ class SessionSync {
   struct Options {
     Uuid box_id;
     std::string software;
+    std::string room_url;  // For reports.
     std::chrono::nanoseconds welcome_within = std::chrono::seconds(5);
     // Found and closed within 10 s of the cut, the look every second included.
     std::chrono::nanoseconds no_ack_after = std::chrono::seconds(8);
@@ -127,6 +129,8 @@ class SessionSync {
   bool is_limited(BootNs now) { return welcomed_ && !may_send_bulk(now); }
   // Grows with every acknowledgement that advanced: the link was useful.
   std::uint64_t progress() const { return progress_; }
+  // Of the latest Welcome; 0 before the first, or if the room has none.
+  std::uint64_t room_store() const { return room_store_; }
   // Why a file was last taken out of use; empty if none was.
   const std::string& refusal() const { return refusal_; }
   const std::optional<Farewell>& farewell() const { return farewell_; }
@@ -207,6 +211,8 @@ class SessionSync {
   std::string refusal_;
   std::map<EntryKey, int> found_damaged_;  // By the room; how often.
   bool complete_ = false;
+  std::uint64_t room_store_ = 0;
+  bool room_unreported_ = false;
   bool completion_reported_ = false;
   std::uint64_t progress_ = 0;
 

@@ -94,6 +94,8 @@ Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
     }
     if (!file.refused) begin_file(file, ranges);
   }
+  room_store_ = welcome.store();
+  room_unreported_ = true;
   welcomed_ = true;
   last_ack_ = now;
   return {};
@@ -202,6 +204,10 @@ void SessionSync::forget_in_flight(std::uint64_t incarnation) {
 
 void SessionSync::report() {
   bool reported = false;
+  if (room_unreported_ && reports_.seen.try_push({{options_.room_url, room_store_}})) {
+    room_unreported_ = false;
+    reported = true;
+  }
   for (auto& [incarnation, file] : files_) {
     if (file.refused && !file.refusal_reported) {
       file.refusal_reported =
@@ -222,8 +228,10 @@ void SessionSync::report() {
       reported = true;
     }
   }
-  if (complete_ && !completion_reported_) {
-    completion_reported_ = reports_.completed.try_push(SessionCompleted{info_.id});
+  // Whose word it is, the recorder must know first.
+  if (complete_ && !completion_reported_ && !room_unreported_) {
+    completion_reported_ =
+        reports_.completed.try_push({info_.id, {options_.room_url, room_store_}});
     reported |= completion_reported_;
   }
   if (reported && reports_.on_report) reports_.on_report();

@@ -123,6 +123,7 @@ Status Daemon::Parts::open_link() {
                         .source = entries,
                         .reports = {.acknowledged = reports.acknowledged,
                                     .completed = reports.completed,
+                                    .seen = reports.seen,
                                     .refused = reports.refused,
                                     .on_report = [this] { recorder_runner->wake(); }},
                         .clock = system_clock()});

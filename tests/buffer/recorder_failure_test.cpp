@@ -68,6 +68,28 @@ TEST(RecorderFailure, ReplacesAJournalWhoseCommitFailedAndReadsTheRecordsAgain) 
   EXPECT_EQ(kept.counters.at("entries.journaled"), kept.entries);
 }
 
+// The room says it once; a full disk must not make the box forget it.
+TEST(RecorderFailure, ASessionIsMarkedCompleteOnceTheDiskTakesIt) {
+  Rig rig;
+  rig.open();
+  rig.say("D");
+  rig.say_rows(1, 100);
+  rig.flush();
+  const Uuid session = rig.snapshot().session->id;
+  ASSERT_TRUE(rig.command(EndSession{}).status.ok());
+  {
+    const FileLimit limit(4096);
+    const RoomIdentity room{.url = "ws://room", .store = 1};
+    ASSERT_TRUE(
+        rig.recorder->link_reports().completed.try_push({.session = session, .room = room}));
+    rig.step();
+    EXPECT_FALSE(rig.snapshot().error.empty());
+    EXPECT_EQ(rig.recorder->heads().get()->sessions.size(), 1U);
+  }
+  rig.pass(2000);
+  EXPECT_TRUE(rig.recorder->heads().get()->sessions.empty());
+}
+
 TEST(RecorderFailure, HoldsWhileNothingCanBeWrittenAndCarriesOnAfterwards) {
   Rig rig;
   rig.open();

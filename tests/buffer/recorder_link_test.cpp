@@ -193,9 +193,13 @@ TEST(RecorderLink, PassesReportsAboutSealedFilesAndEndedSessionsToTheStore) {
   rig.step();
   heads = rig.recorder->heads().get();
   EXPECT_EQ(heads->sessions[0].files[0].acknowledged, ranges({{1, last}}));
-  ASSERT_TRUE(rig.recorder->link_reports().completed.try_push({.session = session}));
+  const RoomIdentity room{.url = "ws://room", .store = 1};
+  ASSERT_TRUE(rig.recorder->link_reports().completed.try_push({.session = session, .room = room}));
   rig.step();
   EXPECT_TRUE(rig.recorder->heads().get()->sessions.empty());
+  ASSERT_TRUE(rig.recorder->link_reports().seen.try_push({{.url = room.url, .store = 2}}));
+  rig.step();
+  EXPECT_EQ(rig.recorder->heads().get()->sessions.size(), 1U) << "it is asked about again";
 }
 
 }  // namespace

@@ -21,10 +21,10 @@ TEST_F(Store, FindsSessionsByIdPrefixPathAndLatestWhileOneIsLive) {
   const auto all = list_sessions(root_);
   ASSERT_TRUE(all.ok());
   ASSERT_EQ(all.value().size(), 2U);
-  EXPECT_EQ(all.value()[0].info.id, second.id) << "oldest first";
-  EXPECT_TRUE(all.value()[0].open);
-  EXPECT_FALSE(all.value()[1].open);
-  EXPECT_EQ(find_session(root_, "latest").value().info.id, first.id);
+  EXPECT_EQ(all.value()[0].info.id, first.id) << "in the order of their beginning";
+  EXPECT_FALSE(all.value()[0].open);
+  EXPECT_TRUE(all.value()[1].open);
+  EXPECT_EQ(find_session(root_, "latest").value().info.id, second.id);
   EXPECT_EQ(find_session(root_, first.id.text()).value().info.name, "Morning");
   EXPECT_EQ(find_session(root_, second.id.text().substr(0, 12)).value().info.id, second.id);
   EXPECT_EQ(find_session(root_, file.string()).value().info.id, first.id);

@@ -15,6 +15,8 @@
 namespace pitbox {
 namespace {
 
+const RoomIdentity kRoom{.url = "ws://room", .store = 1};
+
 TEST_F(Store, GoesOnInTheSameFileAfterAStopAndAfterAKill) {
   begin();
   given_commits(3);
@@ -247,12 +249,71 @@ TEST_F(Store, KeepsAcknowledgementsOfFilesThatAreNotLive) {
           .ok());
   open();
   EXPECT_EQ(held(), (std::vector<Range>{{1, 1}}));
-  ASSERT_TRUE(store_->set_complete(session, true).ok());
+  ASSERT_TRUE(store_->set_complete(session, kRoom).ok());
   EXPECT_TRUE(store_->heads(nullptr).value().sessions.empty());
   EXPECT_TRUE(find_session(root_, "latest").value().complete);
   open();
   EXPECT_TRUE(store_->heads(nullptr).value().sessions.empty());
-  EXPECT_EQ(store_->set_complete(Uuid::mint(), true).code(), Code::kRejected);
+  EXPECT_EQ(store_->set_complete(Uuid::mint(), kRoom).code(), Code::kRejected);
+}
+
+TEST_F(Store, ACompleteSessionIsAskedAboutAgainInARoomThatWasOpenedAnew) {
+  begin();
+  given_commits(2);
+  const Uuid session = journal_->session().id;
+  end();
+  ASSERT_TRUE(store_->set_complete(session, kRoom).ok());
+  const auto incomplete = [&] { return store_->heads(nullptr).value().sessions.size(); };
+  EXPECT_EQ(store_->see_room(kRoom).value(), 0U) << "the same store";
+  EXPECT_EQ(store_->see_room({kRoom.url, 0}).value(), 0U) << "a room that answers for ever";
+  EXPECT_EQ(store_->see_room({"wss://another", 2}).value(), 0U) << "it never had that session";
+  EXPECT_EQ(incomplete(), 0U);
+  EXPECT_EQ(store_->see_room({kRoom.url, 2}).value(), 1U);
+  EXPECT_EQ(incomplete(), 1U);
+  ASSERT_TRUE(store_->set_complete(session, kRoom).ok());
+  EXPECT_EQ(incomplete(), 1U) << "a word of the store before comes too late";
+  open();
+  EXPECT_EQ(incomplete(), 1U);
+  ASSERT_TRUE(store_->set_complete(session, {kRoom.url, 2}).ok());
+  open();
+  EXPECT_EQ(incomplete(), 0U);
+}
+
+TEST_F(Store, SessionsAreInTheOrderOfTheirBeginningWhateverTheClockSaid) {
+  begin(1'700'000'000'000);
+  given_commits(2);
+  end();
+  begin(1'600'000'000'000);  // The clock went back.
+  given_commits(2);
+  const Uuid latest = journal_->session().id;
+  end();
+  const auto expect_order = [&] {
+    EXPECT_EQ(find_session(root_, "latest").value().info.id, latest);
+    EXPECT_EQ(store_->heads(nullptr).value().sessions.back().info.id, latest);
+    EXPECT_EQ(store_->earlier_decoder_states().at("udp"), "4");
+  };
+  expect_order();
+  close();
+  fs::remove(root_ / "box.db");
+  open();
+  expect_order();
+}
+
+TEST_F(Store, ABoxDatabaseOfTheFirstFormIsMigrated) {
+  begin();
+  given_commits(2);
+  const Uuid session = journal_->session().id;
+  end();
+  ASSERT_TRUE(store_->set_complete(session, kRoom).ok());
+  close();
+  run_sql(root_ / "box.db",
+          "ALTER TABLE sessions DROP COLUMN ordinal; "
+          "ALTER TABLE sessions DROP COLUMN complete_url; "
+          "ALTER TABLE sessions DROP COLUMN complete_store; PRAGMA user_version = 1");
+  EXPECT_TRUE(find_session(root_, "latest").value().complete) << "readers do not migrate";
+  open();
+  EXPECT_TRUE(store_->heads(nullptr).value().sessions.empty());
+  EXPECT_EQ(store_->see_room(kRoom).value(), 0U) << "nobody knows which room completed it";
 }
 
 TEST_F(Store, RemembersConsumedPositionsAcrossSessionsAndFiles) {

@@ -183,9 +183,11 @@ class LinkLine : public ::testing::Test {
     options.api_url = "http://" + authority;
     options.api_key = key;
     options.seed = 1;
-    auto made = Link::create(
-        options,
-        {published_, nullptr, source_, {acknowledged_, completed_, refused_}, system_clock()});
+    auto made = Link::create(options, {published_,
+                                       nullptr,
+                                       source_,
+                                       {acknowledged_, completed_, seen_, refused_},
+                                       system_clock()});
     ASSERT_TRUE(made.ok()) << made.status().message();
     link_ = std::move(made).take();
     thread_ = std::thread([this] { link_->run(); });
@@ -259,6 +261,7 @@ class LinkLine : public ::testing::Test {
   JournalEntrySource source_;
   BoundedQueue<Acknowledged> acknowledged_{256};
   BoundedQueue<SessionCompleted> completed_{16};
+  BoundedQueue<RoomSeen> seen_{256};
   BoundedQueue<IncarnationRefused> refused_{16};
   std::map<Uuid, RangeSet> known_;
   std::unique_ptr<Link> link_;
@@ -404,7 +407,7 @@ TEST_F(LinkLine, WithoutARoomTheLinkSaysPausedAndStopsAtOnce) {
   Link::Options options;
   auto made = Link::create(
       options,
-      {published_, nullptr, source_, {acknowledged_, completed_, refused_}, system_clock()});
+      {published_, nullptr, source_, {acknowledged_, completed_, seen_, refused_}, system_clock()});
   ASSERT_TRUE(made.ok());
   link_ = std::move(made).take();
   thread_ = std::thread([this] { link_->run(); });
@@ -440,11 +443,12 @@ TEST(LinkOptions, WhatCannotBeUsedIsRefused) {
   JournalEntrySource source;
   BoundedQueue<Acknowledged> acknowledged(1);
   BoundedQueue<SessionCompleted> completed(1);
+  BoundedQueue<RoomSeen> seen(1);
   BoundedQueue<IncarnationRefused> refused(1);
   const auto refuses = [&](const Link::Options& options) {
     return Link::create(
                options,
-               {heads, nullptr, source, {acknowledged, completed, refused}, system_clock()})
+               {heads, nullptr, source, {acknowledged, completed, seen, refused}, system_clock()})
                .status()
                .code() == Code::kRejected;
   };

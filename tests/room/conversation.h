@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <random>
@@ -18,27 +17,9 @@
 #include "proto/frames.h"
 #include "proto/uuid.h"
 #include "room/outbound.h"
+#include "tests/temporary_directory.h"
 
 namespace pitbox::testing {
-
-// A directory of its own for each test, removed at its end.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory()
-      : path_(std::filesystem::temp_directory_path() / ("room-test-" + hex_id(random_id()))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryDirectory() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // What a box has journaled: an entry with its key.
 struct Entry {

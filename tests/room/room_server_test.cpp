@@ -7,11 +7,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -106,6 +108,21 @@ TEST_F(RoomServerTest, SaysThatItIsAlive) {
   EXPECT_EQ(body["ok"], true);
   EXPECT_EQ(body["version"], PITBOX_VERSION);
   EXPECT_NE(health.head.find("Content-Security-Policy: default-src 'none'"), std::string::npos);
+}
+
+TEST_F(RoomServerTest, TellsAnotherStoreInEachLife) {
+  const auto store = [&] {
+    auto client = connect();
+    client->send(hello(box_, session_));
+    return client->expect(words::Frame::kWelcome).welcome().store();
+  };
+  start();
+  const std::uint64_t first = store();
+  EXPECT_NE(first, 0U);
+  EXPECT_EQ(store(), first);
+  stop();
+  start();
+  EXPECT_NE(store(), first) << "its files could have been replaced meanwhile";
 }
 
 TEST_F(RoomServerTest, StreamsFromBoxToViewerAndAcknowledges) {
@@ -305,8 +322,8 @@ TEST_F(RoomServerTest, AGreatFrameInPiecesIsPutTogether) {
 
 TEST_F(RoomServerTest, NoMoreConnectionsThanItsLimit) {
   start();
-  std::vector<std::unique_ptr<WebClient>> clients;
-  for (int i = 0; i < 8; ++i) clients.push_back(connect());
+  std::array<std::unique_ptr<WebClient>, 8> clients;
+  for (auto& client : clients) client = connect();
   for (const auto& client : clients) EXPECT_EQ(client->status(), 101);
   EXPECT_EQ(connect()->status(), 503);
 }

@@ -84,6 +84,7 @@ class FakeRoom {
   std::optional<words::SessionFinished> finished;
   words::Hello hello;
   std::deque<std::string> replies;
+  std::uint64_t store = 7;
   bool greeted = false;
   bool welcomes = true;
   int resent_held = 0;  // Entries that came although this connection's Welcome named them.
@@ -103,6 +104,7 @@ class FakeRoom {
     welcomed_ = held;
     words::Frame frame;
     words::Welcome& welcome = *frame.mutable_welcome();
+    welcome.set_store(store);
     welcome.set_version(1);
     std::map<std::uint64_t, RangeSet> ranges;
     for (const auto& [key, hash] : held) ranges[key.first].add(key.second);

@@ -27,7 +27,8 @@ class World {
     grow(2);
     SessionSync::Options options;
     options.box_id = Uuid::mint();
-    sync.emplace(options, journal, SyncReports{acknowledged, completed, refused}, journal.heads());
+    sync.emplace(options, journal, SyncReports{acknowledged, completed, seen, refused},
+                 journal.heads());
   }
 
   void run_with_faults(int turns) {
@@ -54,6 +55,7 @@ class World {
   std::map<std::uint64_t, RangeSet> told;  // What the recorder knows.
   BoundedQueue<Acknowledged> acknowledged{4};
   BoundedQueue<SessionCompleted> completed{4};
+  BoundedQueue<RoomSeen> seen{64};
   BoundedQueue<IncarnationRefused> refused{4};
 
  private:

@@ -19,6 +19,7 @@ namespace pitbox::testing {
 inline constexpr BootNs kMs = 1'000'000;
 inline constexpr std::uint64_t kFile = 0x9f01;
 inline constexpr std::uint64_t kOtherFile = 0x9f02;
+inline constexpr char kRoomUrl[] = "ws://room";
 
 class SessionSyncRig : public ::testing::Test {
  protected:
@@ -31,7 +32,8 @@ class SessionSyncRig : public ::testing::Test {
       SessionSync::Options options;
       options.box_id = Uuid::mint();
       options.software = "test";
-      sync_.emplace(options, journal_, SyncReports{acknowledged_, completed_, refused_},
+      options.room_url = kRoomUrl;
+      sync_.emplace(options, journal_, SyncReports{acknowledged_, completed_, seen_, refused_},
                     journal_.heads());
     }
     return *sync_;
@@ -91,6 +93,7 @@ class SessionSyncRig : public ::testing::Test {
   FakeRoom room_;
   BoundedQueue<Acknowledged> acknowledged_{64};
   BoundedQueue<SessionCompleted> completed_{4};
+  BoundedQueue<RoomSeen> seen_{64};
   BoundedQueue<IncarnationRefused> refused_{4};
   std::optional<SessionSync> sync_;
   std::optional<SessionSync::Verdict> verdict_;

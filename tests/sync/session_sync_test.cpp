@@ -13,6 +13,7 @@ namespace {
 using testing::kFile;
 using testing::kMs;
 using testing::kOtherFile;
+using testing::kRoomUrl;
 using SessionSyncTest = testing::SessionSyncRig;
 
 TEST_F(SessionSyncTest, HelloNamesEveryFileAndWhatItWasRekeyedFrom) {
@@ -293,8 +294,23 @@ TEST_F(SessionSyncTest, AnEndedSessionIsFinishedOnceAllIsAcknowledged) {
   const auto completed = taken(completed_);
   ASSERT_EQ(completed.size(), 1U);
   EXPECT_EQ(completed[0].session, journal_.info.id);
+  EXPECT_EQ(completed[0].room, (RoomIdentity{kRoomUrl, room_.store}));
   run(3);
   EXPECT_TRUE(taken(completed_).empty()) << "said once";
+}
+
+TEST_F(SessionSyncTest, EachWelcomeTellsTheRecorderWhichRoomItSaw) {
+  given_entries(1);
+  connect();
+  run(1);
+  sync().closed(now_);
+  ++room_.store;
+  connect();
+  run(1);
+  const auto seen = taken(seen_);
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_EQ(seen[0].room, (RoomIdentity{kRoomUrl, room_.store - 1}));
+  EXPECT_EQ(seen[1].room, (RoomIdentity{kRoomUrl, room_.store}));
 }
 
 TEST_F(SessionSyncTest, ASessionThatTheRoomAlreadyHoldsIsFinishedWithoutAnEntry) {

@@ -1,0 +1,172 @@
+#include "tests/simulation/sim_box.h"
+
+#include <utility>
+
+#include "buffer/session_store.h"
+#include "ingest/decoders.h"
+#include "proto/check.h"
+
+namespace pitbox::simulation {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Journal::Options store_options() {
+  Journal::Options options;
+  options.page_bytes = 4096;
+  options.busy = std::chrono::milliseconds(0);  // It would wait in the real world's time.
+  return options;
+}
+
+}  // namespace
+
+SimBox::SimBox(const std::int64_t& world_ns, SimNetwork& network, const fs::path& folder,
+               const Options& options)
+    : world_ns_(world_ns),
+      network_(network),
+      folder_(folder),
+      options_(options),
+      clock_(world_ns),
+      disk_(folder) {
+  fs::create_directories(folder_ / "run");
+}
+
+SimBox::~SimBox() {
+  kill();
+}
+
+bool SimBox::start(std::string& why) {
+  CHECK(!is_up());
+  const auto refuse = [&](const Status& status) {
+    why = status.message();
+    kill();
+    return false;
+  };
+  auto ring = MessageRing::open(
+      {.file = folder_ / "run" / "cars.ring", .ring_bytes = std::size_t{1} << 20, .slot_count = 1});
+  if (!ring.ok()) return refuse(ring.status());
+  ring_ = std::move(ring).take();
+  auto store = SessionStore::open(state(), store_options());
+  if (!store.ok()) return refuse(store.status());
+  Recorder::Parts parts;
+  parts.store = std::move(store).take();
+  parts.sources.push_back({.name = "cars", .ring = ring_.get(), .make_decoder = [] {
+                             return make_decoder("native", {}).take();
+                           }});
+  parts.clock = &clock_;
+  Recorder::Options options;
+  options.flush_interval = options_.flush_interval;
+  options.publish_interval = std::chrono::nanoseconds(0);
+  options.wal_bytes_target = std::size_t{256} << 10;
+  recorder_ = Recorder::open(options, std::move(parts), clock_.boot_now());
+
+  Link::Options link;
+  link.room_url = "ws://127.0.0.1:6162";
+  link.seed = options_.seed + ++lives_;
+  LinkReports& reports = recorder_->link_reports();
+  auto transport = network_.transport();
+  transport_ = transport.get();
+  auto made = Link::create(link,
+                           {.heads = recorder_->heads(),
+                            .live_values = nullptr,
+                            .source = entries_,
+                            .reports = {.acknowledged = reports.acknowledged,
+                                        .completed = reports.completed,
+                                        .seen = reports.seen,
+                                        .refused = reports.refused},
+                            .clock = clock_},
+                           std::move(transport));
+  CHECK(made.ok());
+  link_ = std::move(made).take();
+  return true;
+}
+
+void SimBox::kill() {
+  disk_.kill();
+  command_.reset();
+  link_.reset();
+  transport_ = nullptr;
+  entries_.update({});
+  recorder_.reset();
+  ring_.reset();
+  disk_.revive();
+}
+
+void SimBox::cut_power(Dice& dice) {
+  kill();
+  disk_.cut_power(dice);
+  fs::remove_all(folder_ / "run");
+  fs::create_directories(folder_ / "run");
+  clock_.boot();
+}
+
+void SimBox::receive(SimCars& cars) {
+  if (is_up()) cars.receive(*ring_, clock_.boot_now());
+}
+
+void SimBox::step_recorder() {
+  if (!is_up()) return;
+  recorder_->step(clock_.boot_now());
+  if (command_ && command_->wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+    command_.reset();
+  }
+}
+
+void SimBox::step_link() {
+  if (!is_up()) return;
+  link_->step(clock_.boot_now());
+  transport_->service(std::chrono::nanoseconds(0));
+}
+
+bool SimBox::submit(SessionCommand command) {
+  if (!is_up() || command_) return false;
+  command_ = recorder_->submit(std::move(command));
+  return true;
+}
+
+std::shared_ptr<const RecorderSnapshot> SimBox::snapshot() const {
+  return is_up() ? recorder_->snapshot().get() : nullptr;
+}
+
+// A snapshot is published with every step here, so it says how things stand now.
+bool SimBox::is_settled() const {
+  const auto now = snapshot();
+  return now != nullptr && now->taken_ns == clock_.boot_now() && ring_->head() == ring_->tail() &&
+         now->conservation.records.building == 0 && now->oldest_unjournaled_age_ns == 0;
+}
+
+bool SimBox::is_finished() const {
+  if (!is_up()) return false;
+  const auto heads = recorder_->heads().get();
+  return heads != nullptr && heads->sessions.empty();
+}
+
+std::string SimBox::unfinished() const {
+  if (!is_up()) return "the daemon is down";
+  std::string text;
+  if (const auto heads = recorder_->heads().get()) {
+    for (const SessionHeads& session : heads->sessions) {
+      text += " " + session.info.id.text().substr(0, 8) + (session.ended ? " (ended)" : "") + " " +
+              std::to_string(session.files.size()) + " files;";
+    }
+  }
+  if (const auto link = link_->snapshot()) {
+    for (const SessionLinkSnapshot& line : link->sessions) {
+      text += " line " + line.session.text().substr(0, 8) + ": " + std::to_string(line.pending) +
+              " pending, " + std::to_string(line.in_flight_bytes) + " bytes in flight, " +
+              (line.connected ? "connected" : "not connected: ") + line.error + ";";
+    }
+  }
+  return text;
+}
+
+std::string SimBox::broken_law() const {
+  const auto now = snapshot();
+  if (now == nullptr) return {};
+  if (now->law_violations != 0) return "counted by the recorder itself: " + now->last_violation;
+  const auto violations = now->conservation.violations();
+  return violations.empty() ? std::string() : violations.front();
+}
+
+}  // namespace pitbox::simulation

@@ -1,0 +1,42 @@
+// SimClock: a box's clocks over the world's time. Boot time begins anew with each boot, wall time
+// may be set to anything at any moment.
+
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "buffer/clock.h"
+
+namespace pitbox::simulation {
+
+class SimClock final : public Clock {
+ public:
+  // Nanoseconds since the world began; only the world moves it.
+  explicit SimClock(const std::int64_t& world_ns) : world_ns_(world_ns) { boot(); }
+
+  BootNs boot_now() const override { return world_ns_ - booted_at_ + kFirmwareNs; }
+  WallNs wall_now() const override { return world_ns_ + wall_offset_; }
+  std::string boot_id() const override { return boot_id_; }
+
+  // After a power cut.
+  void boot() {
+    booted_at_ = world_ns_;
+    char text[37];
+    std::snprintf(text, sizeof text, "00000000-0000-4000-8000-%012u", ++boots_);
+    boot_id_ = text;
+  }
+  void step_wall(std::int64_t by_ns) { wall_offset_ += by_ns; }
+
+ private:
+  static constexpr BootNs kFirmwareNs = 3'000'000'000;  // The daemon starts this long after a boot.
+
+  const std::int64_t& world_ns_;
+  std::int64_t booted_at_ = 0;
+  std::int64_t wall_offset_ = 1'790'000'000'000'000'000;
+  unsigned boots_ = 0;
+  std::string boot_id_;
+};
+
+}  // namespace pitbox::simulation

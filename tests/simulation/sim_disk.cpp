@@ -1,0 +1,259 @@
+#include "tests/simulation/sim_disk.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "proto/check.h"
+
+namespace pitbox::simulation {
+namespace {
+
+constexpr std::size_t kSectorBytes = 512;
+
+}  // namespace
+
+// The real file lies right behind.
+struct SimDisk::File {
+  sqlite3_file base;
+  sqlite3_file* real;
+  Machine* machine;  // Null: passed through.
+  Machine::Changes* changes;
+};
+
+SimDisk& SimDisk::instance() {
+  static SimDisk disk;
+  return disk;
+}
+
+SimDisk::SimDisk() : real_(sqlite3_vfs_find(nullptr)) {
+  CHECK(real_ != nullptr);
+  shim_ = *real_;
+  shim_.zName = "simulated";
+  shim_.pAppData = this;
+  shim_.szOsFile = static_cast<int>(sizeof(File)) + real_->szOsFile;
+  shim_.xOpen = open_file;
+  shim_.xDelete = delete_file;
+  CHECK(sqlite3_vfs_register(&shim_, 1) == SQLITE_OK);
+}
+
+SimDisk::Machine* SimDisk::machine_of(const char* path) {
+  if (path == nullptr) return nullptr;
+  for (Machine* machine : machines_) {
+    const std::string& root = machine->root_.native();
+    if (std::strncmp(path, root.c_str(), root.size()) == 0) return machine;
+  }
+  return nullptr;
+}
+
+SimDisk::Machine::Machine(std::filesystem::path root) : root_(std::move(root)) {
+  instance().machines_.push_back(this);
+}
+
+SimDisk::Machine::~Machine() {
+  std::erase(instance().machines_, this);
+}
+
+void SimDisk::Machine::fail(std::uint64_t from, std::uint64_t count, int code) {
+  fail_from_ = from;
+  fail_count_ = count;
+  fail_code_ = code;
+}
+
+void SimDisk::Machine::heal() {
+  fail_count_ = 0;
+  is_full_ = false;
+}
+
+int SimDisk::Machine::begin_operation(bool grows) {
+  if (is_dead_) return SQLITE_IOERR;
+  const std::uint64_t number = operations_++;
+  if (number >= fail_from_ && number - fail_from_ < fail_count_) return fail_code_;
+  if (is_full_ && grows) return SQLITE_FULL;
+  return SQLITE_OK;
+}
+
+void SimDisk::Machine::undo(int file, const Change& change) {
+  if (!change.before.empty()) {
+    CHECK(pwrite(file, change.before.data(), change.before.size(), change.at) ==
+          static_cast<ssize_t>(change.before.size()));
+  }
+  CHECK(ftruncate(file, change.size_before) == 0);
+}
+
+void SimDisk::Machine::redo(int file, const Change& change, Dice& dice, unsigned mode) {
+  const bool is_whole = change.fate == Fate::kSynced || mode == 1 || (mode == 2 && dice.one_in(2));
+  if (change.after.empty()) {
+    if (is_whole) CHECK(ftruncate(file, change.at) == 0);
+    return;
+  }
+  for (std::size_t from = 0; from < change.after.size(); from += kSectorBytes) {
+    if (!is_whole && !(mode == 3 && dice.one_in(2))) continue;
+    const std::size_t size = std::min(kSectorBytes, change.after.size() - from);
+    CHECK(pwrite(file, change.after.data() + from, size,
+                 change.at + static_cast<std::int64_t>(from)) == static_cast<ssize_t>(size));
+  }
+}
+
+std::size_t SimDisk::Machine::cut_power(Dice& dice) {
+  // All files together: nothing of what waited reached the disk (0), all of it (1), whole writes
+  // (2), sectors (3).
+  const auto mode = static_cast<unsigned>(dice.below(4));
+  std::size_t taken = 0;
+  for (auto& [path, changes] : changes_) {
+    if (changes.empty()) continue;
+    const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file < 0) continue;  // Deleted meanwhile.
+    for (auto change = changes.rbegin(); change != changes.rend(); ++change) undo(file, *change);
+    for (const Change& change : changes) {
+      if (change.fate == Fate::kDoomed) continue;
+      if (change.fate == Fate::kPending && mode != 1) ++taken;
+      redo(file, change, dice, mode);
+    }
+    ::close(file);
+  }
+  changes_.clear();
+  return taken;
+}
+
+sqlite3_file* SimDisk::real_of(sqlite3_file* file) {
+  return file_of(file).real;
+}
+
+int SimDisk::open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* out, int flags,
+                       int* out_flags) {
+  SimDisk& disk = of(vfs);
+  File& file = file_of(out);
+  file.real = reinterpret_cast<sqlite3_file*>(&file + 1);
+  file.machine = disk.machine_of(name);
+  file.changes = nullptr;
+  file.base.pMethods = nullptr;
+  if (file.machine != nullptr) {
+    const bool creates = (flags & SQLITE_OPEN_CREATE) != 0 && access(name, F_OK) != 0;
+    if (file.machine->is_dead_) return SQLITE_CANTOPEN;
+    if (creates && file.machine->begin_operation(true) != SQLITE_OK) return SQLITE_CANTOPEN;
+    file.changes = &file.machine->changes_[name];
+    if (creates) file.changes->clear();
+  }
+  const int code = disk.real_->xOpen(disk.real_, name, file.real, flags, out_flags);
+  if (code == SQLITE_OK) file.base.pMethods = methods();
+  return code;
+}
+
+int SimDisk::delete_file(sqlite3_vfs* vfs, const char* name, int sync_directory) {
+  SimDisk& disk = of(vfs);
+  if (Machine* machine = disk.machine_of(name)) {
+    if (const int code = machine->begin_operation(false); code != SQLITE_OK) {
+      return SQLITE_IOERR_DELETE;
+    }
+  }
+  return disk.real_->xDelete(disk.real_, name, sync_directory);
+}
+
+int SimDisk::write(sqlite3_file* raw, const void* from, int size, sqlite3_int64 at) {
+  File& file = file_of(raw);
+  sqlite3_file* const real = file.real;
+  if (file.machine == nullptr) return real->pMethods->xWrite(real, from, size, at);
+  sqlite3_int64 size_before = 0;
+  if (real->pMethods->xFileSize(real, &size_before) != SQLITE_OK) return SQLITE_IOERR_FSTAT;
+  if (const int code = file.machine->begin_operation(at + size > size_before); code != SQLITE_OK) {
+    return code == SQLITE_FULL ? code : SQLITE_IOERR_WRITE;
+  }
+  Machine::Change change{.at = at, .size_before = size_before};
+  if (at < size_before) {
+    change.before.resize(static_cast<std::size_t>(std::min<sqlite3_int64>(size, size_before - at)));
+    const int code = real->pMethods->xRead(real, change.before.data(),
+                                           static_cast<int>(change.before.size()), at);
+    if (code != SQLITE_OK) return code;
+  }
+  change.after.assign(static_cast<const char*>(from), static_cast<std::size_t>(size));
+  file.changes->push_back(std::move(change));
+  return real->pMethods->xWrite(real, from, size, at);
+}
+
+int SimDisk::truncate(sqlite3_file* raw, sqlite3_int64 size) {
+  File& file = file_of(raw);
+  sqlite3_file* const real = file.real;
+  if (file.machine == nullptr) return real->pMethods->xTruncate(real, size);
+  sqlite3_int64 size_before = 0;
+  if (real->pMethods->xFileSize(real, &size_before) != SQLITE_OK) return SQLITE_IOERR_FSTAT;
+  if (file.machine->begin_operation(false) != SQLITE_OK) return SQLITE_IOERR_TRUNCATE;
+  if (size < size_before) {
+    Machine::Change change{.at = size, .size_before = size_before};
+    change.before.resize(static_cast<std::size_t>(size_before - size));
+    const int code = real->pMethods->xRead(real, change.before.data(),
+                                           static_cast<int>(change.before.size()), size);
+    if (code != SQLITE_OK) return code;
+    file.changes->push_back(std::move(change));
+  }
+  return real->pMethods->xTruncate(real, size);
+}
+
+// Nothing to do for the real file: the machine that runs the simulation does not lose power.
+int SimDisk::sync(sqlite3_file* raw, int flags) {
+  File& file = file_of(raw);
+  if (file.machine == nullptr) return file.real->pMethods->xSync(file.real, flags);
+  if (file.machine->is_dead_) return SQLITE_IOERR_FSYNC;  // Nobody asked for it.
+  using Fate = Machine::Fate;
+  const int code = file.machine->begin_operation(false);
+  bool has_doomed = false;
+  for (Machine::Change& change : *file.changes) {
+    if (change.fate == Fate::kPending)
+      change.fate = code == SQLITE_OK ? Fate::kSynced : Fate::kDoomed;
+    has_doomed = has_doomed || change.fate == Fate::kDoomed;
+  }
+  // What is synced needs no memory, unless something that will be undone lies below it.
+  if (!has_doomed) file.changes->clear();
+  return code == SQLITE_OK ? SQLITE_OK : SQLITE_IOERR_FSYNC;
+}
+
+const sqlite3_io_methods* SimDisk::methods() {
+  static const sqlite3_io_methods kTable = [] {
+    sqlite3_io_methods m{};
+    m.iVersion = 2;  // Without memory-mapped reads: every change passes here.
+    m.xClose = [](sqlite3_file* f) { return real_of(f)->pMethods->xClose(real_of(f)); };
+    m.xRead = [](sqlite3_file* f, void* to, int size, sqlite3_int64 at) {
+      return real_of(f)->pMethods->xRead(real_of(f), to, size, at);
+    };
+    m.xWrite = write;
+    m.xTruncate = truncate;
+    m.xSync = sync;
+    m.xFileSize = [](sqlite3_file* f, sqlite3_int64* size) {
+      return real_of(f)->pMethods->xFileSize(real_of(f), size);
+    };
+    m.xLock = [](sqlite3_file* f, int lock) {
+      return real_of(f)->pMethods->xLock(real_of(f), lock);
+    };
+    m.xUnlock = [](sqlite3_file* f, int lock) {
+      return real_of(f)->pMethods->xUnlock(real_of(f), lock);
+    };
+    m.xCheckReservedLock = [](sqlite3_file* f, int* out) {
+      return real_of(f)->pMethods->xCheckReservedLock(real_of(f), out);
+    };
+    m.xFileControl = [](sqlite3_file* f, int op, void* argument) {
+      // It would grow the file past us.
+      if (op == SQLITE_FCNTL_SIZE_HINT || op == SQLITE_FCNTL_CHUNK_SIZE) return SQLITE_OK;
+      return real_of(f)->pMethods->xFileControl(real_of(f), op, argument);
+    };
+    m.xSectorSize = [](sqlite3_file* f) { return real_of(f)->pMethods->xSectorSize(real_of(f)); };
+    m.xDeviceCharacteristics = [](sqlite3_file* f) {
+      return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f));
+    };
+    m.xShmMap = [](sqlite3_file* f, int page, int size, int extend, void volatile** out) {
+      return real_of(f)->pMethods->xShmMap(real_of(f), page, size, extend, out);
+    };
+    m.xShmLock = [](sqlite3_file* f, int offset, int count, int flags) {
+      return real_of(f)->pMethods->xShmLock(real_of(f), offset, count, flags);
+    };
+    m.xShmBarrier = [](sqlite3_file* f) { real_of(f)->pMethods->xShmBarrier(real_of(f)); };
+    m.xShmUnmap = [](sqlite3_file* f, int remove) {
+      return real_of(f)->pMethods->xShmUnmap(real_of(f), remove);
+    };
+    return m;
+  }();
+  return &kTable;
+}
+
+}  // namespace pitbox::simulation

@@ -1,0 +1,377 @@
+#include "tests/simulation/world.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "proto/check.h"
+#include "proto/uuid.h"
+#include "tests/simulation/judge.h"
+#include "tests/simulation/sim_box.h"
+#include "tests/simulation/sim_cars.h"
+#include "tests/simulation/sim_network.h"
+#include "tests/simulation/sim_room.h"
+
+namespace pitbox::simulation {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t kMs = 1'000'000;
+constexpr std::int64_t kDay = 86'400'000 * kMs;
+// A room that refuses is asked again after 30 s at the latest, and there are two of them.
+constexpr std::int64_t kPatience = 180'000 * kMs;
+constexpr std::size_t kTraceMax = 4000;
+
+class World {
+ public:
+  explicit World(const RunOptions& options)
+      : options_(options),
+        dice_(options.seed),
+        ids_(options.seed ^ 0x9E3779B97F4A7C15U),
+        network_(now_, dice_),
+        room_(now_, network_, options.folder / "room"),
+        box_(now_, network_, options.folder / "box", box_options()),
+        cars_(now_, dice_, 1 + dice_.below(3)) {
+    set_id_source([this](std::span<std::uint8_t> out) {
+      for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(ids_.next());
+    });
+    choose_faults();
+  }
+  ~World() { set_id_source({}); }
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  RunResult run() {
+    const std::int64_t chaos_until = now_ + dice_.between(1'000, 8'000) * kMs;
+    while (now_ < chaos_until && result_.faults.empty()) {
+      maybe_do_harm();
+      turn();
+    }
+    heal();
+    const std::int64_t quiet_until = now_ + 1'000 * kMs;
+    while (now_ < quiet_until && result_.faults.empty()) turn();
+    cars_.stop();
+    settle();
+    if (result_.faults.empty()) look();
+    result_.simulated_ns = now_;
+    return std::move(result_);
+  }
+
+ private:
+  SimBox::Options box_options() {
+    constexpr std::array kFlushMs = {20, 50, 100};
+    return {.flush_interval = std::chrono::milliseconds(kFlushMs.at(dice_.below(kFlushMs.size()))),
+            .seed = options_.seed};
+  }
+
+  void choose_faults() {
+    for (std::uint64_t& one_in : one_in_) {
+      // Turns of about 5 ms between two of a kind; most runs have few kinds.
+      one_in = dice_.one_in(3) ? static_cast<std::uint64_t>(dice_.between(40, 800)) : 0;
+    }
+  }
+
+  void tell(const std::string& what) {
+    std::array<char, 32> when{};
+    std::snprintf(when.data(), when.size(), "%10.3f  ", static_cast<double>(now_) / 1e9);
+    const std::string line = when.data() + what;
+    result_.digest = XXH3_64bits_withSeed(line.data(), line.size(), result_.digest);
+    if (!options_.keeps_trace) return;
+    if (result_.trace.size() >= kTraceMax) result_.trace.erase(result_.trace.begin());
+    result_.trace.push_back(line);
+  }
+
+  void fault(const std::string& what) {
+    tell("BROKEN: " + what);
+    result_.faults.push_back(what);
+  }
+
+  // Some milliseconds of everybody's work, in an order of chance.
+  void turn() {
+    now_ += dice_.between(1, 9) * kMs;
+    cars_.drive();
+    revive();
+    std::array<int, 5> order = {0, 1, 2, 3, 4};
+    for (std::size_t i = order.size() - 1; i > 0; --i)
+      std::swap(order[i], order[dice_.below(i + 1)]);
+    for (const int who : order) {
+      if (who == 0) box_.receive(cars_);
+      if (who == 1 && now_ >= recorder_stalls_until_) step_recorder();
+      if (who == 2 && now_ >= link_stalls_until_) box_.step_link();
+      if (who == 3) network_.step();
+      if (who == 4) room_.step();
+    }
+    if (network_.is_cut() && now_ >= cut_until_) {
+      network_.restore();
+      tell("the network is back");
+    }
+    if (now_ >= disks_bad_until_) {
+      box_.disk().heal();
+      room_.disk().heal();
+    }
+  }
+
+  void step_recorder() {
+    const auto before = box_.snapshot();
+    box_.step_recorder();
+    const auto after = box_.snapshot();
+    if (after == nullptr || before == after) return;
+    if (box_.is_settled()) settled_packets_ = cars_.packets().size();
+    if (const std::string law = box_.broken_law(); !law.empty()) fault("the law: " + law);
+    if (before != nullptr && before->state != after->state) {
+      tell("recorder is " + std::string(to_string(after->state)) + " " + after->error);
+    }
+    if (before == nullptr || before->last_sequence != after->last_sequence ||
+        before->incarnation != after->incarnation) {
+      tell("journal " + std::to_string(after->incarnation % 10'000) + " holds " +
+           std::to_string(after->last_sequence));
+    }
+  }
+
+  void revive() {
+    std::string why;
+    if (!box_.is_up() && now_ >= box_starts_at_) {
+      if (box_.start(why)) {
+        box_has_power_ = true;
+        const auto now = box_.snapshot();
+        tell("the daemon is up, journal " + std::to_string(now->incarnation % 10'000) + " holds " +
+             std::to_string(now->last_sequence));
+      } else {
+        tell("the daemon cannot start: " + why);
+        box_starts_at_ = now_ + 200 * kMs;
+      }
+    }
+    if (!room_.is_up() && now_ >= room_starts_at_) {
+      if (room_.start(why)) {
+        tell("the room is up");
+      } else {
+        tell("the room cannot start: " + why);
+        room_starts_at_ = now_ + 200 * kMs;
+      }
+    }
+  }
+
+  void maybe_do_harm() {
+    for (std::size_t i = 0; i < kHarms.size(); ++i) {
+      if (one_in_[i] != 0 && dice_.one_in(one_in_[i])) (this->*kHarms[i])();
+    }
+  }
+
+  void fill_box_disk() {
+    box_.disk().set_full(true);
+    disks_bad_until_ = now_ + dice_.between(50, 2'000) * kMs;
+    tell("the box's disk is full");
+  }
+
+  void break_box_disk() { break_disk(box_.disk(), "the box's"); }
+
+  void break_room_disk() { break_disk(room_.disk(), "the room's"); }
+
+  void kill_room() {
+    room_.kill();
+    ++result_.kills;
+    room_is_gone();
+  }
+
+  void cut_room_power() {
+    room_.cut_power(dice_);
+    ++result_.power_cuts;
+    room_is_gone();
+  }
+
+  void stop_room() {
+    room_.stop();
+    room_is_gone();
+  }
+
+  void room_is_gone() {
+    room_starts_at_ = now_ + dice_.between(5, 1'500) * kMs;
+    tell("the room is gone");
+  }
+
+  void cut_network() {
+    network_.cut();
+    cut_until_ = now_ + dice_.between(20, 4'000) * kMs;
+    tell("the network is cut");
+  }
+
+  void reset_connection() {
+    network_.reset_one();
+    tell("a connection is reset");
+  }
+
+  void step_wall_clock() {
+    box_.clock().step_wall(dice_.between(-1, 1) * kDay + dice_.between(-5'000, 5'000) * kMs);
+    tell("the wall clock jumps");
+  }
+
+  void stall_recorder() {
+    recorder_stalls_until_ = now_ + dice_.between(10, 800) * kMs;
+    tell("the recorder stands still");
+  }
+
+  void stall_link() {
+    link_stalls_until_ = now_ + dice_.between(10, 3'000) * kMs;
+    tell("the link stands still");
+  }
+
+  void command_session() {
+    if (dice_.one_in(2)) {
+      if (box_.submit(EndSession{})) tell("a session is to end");
+      return;
+    }
+    StartSession start;
+    start.name = "FP1";
+    if (box_.submit(start)) tell("a session is to start");
+  }
+
+  void kill_box() {
+    if (!box_.is_up()) return;
+    box_.kill();
+    ++result_.kills;
+    box_starts_at_ = now_ + dice_.between(1, 400) * kMs;
+    tell("the daemon is killed");
+  }
+
+  void cut_box_power() {
+    if (!std::exchange(box_has_power_, false)) return;
+    const std::size_t heard = cars_.packets().size();
+    windows_.push_back({.from = settled_packets_, .until = heard, .cut_ns = now_});
+    box_.cut_power(dice_);
+    cars_.cut_power();
+    ++result_.power_cuts;
+    box_starts_at_ = now_ + dice_.between(100, 1'000) * kMs;
+    tell("the box loses power; " + std::to_string(heard - settled_packets_) +
+         " datagrams were not durable");
+  }
+
+  void break_disk(SimDisk::Machine& disk, const std::string& whose) {
+    constexpr std::array kCodes = {SQLITE_IOERR, SQLITE_FULL};
+    const std::uint64_t count = dice_.one_in(3) ? 1'000'000 : 1 + dice_.below(3);
+    disk.fail(disk.operations() + dice_.below(40), count, kCodes.at(dice_.below(kCodes.size())));
+    disks_bad_until_ = now_ + dice_.between(20, 1'000) * kMs;
+    tell(whose + " disk breaks");
+  }
+
+  // Somebody copies the live journal over itself while the daemon is down: another inode.
+  void replace_journals() {
+    kill_box();
+    if (box_.is_up() || !fs::exists(box_.state() / "sessions")) return;
+    std::vector<fs::path> journals;
+    for (const auto& session : fs::directory_iterator(box_.state() / "sessions")) {
+      if (!session.is_directory()) continue;
+      for (const auto& file : fs::directory_iterator(session.path())) {
+        if (file.path().extension() == ".db") journals.push_back(file.path());
+      }
+    }
+    std::sort(journals.begin(), journals.end());
+    for (const fs::path& journal : journals) {
+      if (!dice_.one_in(2)) continue;
+      const fs::path copy = journal.string() + ".copy";
+      fs::copy_file(journal, copy, fs::copy_options::overwrite_existing);
+      fs::rename(copy, journal);
+      tell("a journal is replaced by its copy");
+    }
+  }
+
+  void restore_room() {
+    room_.stop();
+    if (room_.has_backup() && dice_.one_in(2)) {
+      room_.restore_backup();
+      tell("the room is restored from an older copy");
+    } else {
+      room_.back_up();
+      tell("the room is backed up");
+    }
+    room_starts_at_ = now_ + dice_.between(5, 300) * kMs;
+  }
+
+  void heal() {
+    tell("--- no more faults");
+    network_.restore();
+    box_.disk().heal();
+    room_.disk().heal();
+    recorder_stalls_until_ = link_stalls_until_ = 0;
+    box_starts_at_ = room_starts_at_ = now_;
+  }
+
+  // The session ends, and everything gets to the room.
+  void settle() {
+    const std::int64_t give_up_at = now_ + kPatience;
+    std::int64_t end_again_at = now_ + 500 * kMs;
+    while (now_ < give_up_at && result_.faults.empty()) {
+      turn();
+      if (cars_.has_waiting()) continue;
+      const auto snapshot = box_.snapshot();
+      if (snapshot != nullptr && snapshot->session && now_ >= end_again_at) {
+        if (box_.submit(EndSession{})) tell("the last session is to end");
+        end_again_at = now_ + 1'000 * kMs;
+      }
+      if (snapshot != nullptr && !snapshot->session && box_.is_finished()) return;
+    }
+    if (result_.faults.empty())
+      fault("after " + std::to_string(kPatience / kMs) +
+            " ms without faults the rooms are not complete:" + box_.unfinished());
+  }
+
+  void look() {
+    room_.stop();
+    box_.kill();
+    const Findings found = judge(room_.store(), box_.state(), cars_, windows_);
+    for (const std::string& one : found.faults) fault(one);
+    result_.rows = found.rows;
+    result_.lost_rows = found.lost_rows;
+    result_.greatest_loss_ns = found.greatest_loss_ns;
+    tell(std::to_string(found.rows) + " rows in " + std::to_string(found.sessions) + " rooms, " +
+         std::to_string(found.lost_rows) + " lost in power cuts");
+  }
+
+  static constexpr std::array kHarms = {
+      &World::kill_box,         &World::cut_box_power,   &World::break_box_disk,
+      &World::fill_box_disk,    &World::kill_room,       &World::cut_room_power,
+      &World::stop_room,        &World::break_room_disk, &World::cut_network,
+      &World::reset_connection, &World::step_wall_clock, &World::stall_recorder,
+      &World::stall_link,       &World::command_session, &World::replace_journals,
+      &World::restore_room};
+
+  const RunOptions options_;
+  std::int64_t now_ = 0;
+  Dice dice_;
+  Dice ids_;
+  SimNetwork network_;
+  SimRoom room_;
+  SimBox box_;
+  SimCars cars_;
+  std::array<std::uint64_t, kHarms.size()> one_in_{};  // Turns; 0: never in this run.
+  std::vector<LossWindow> windows_;
+  std::size_t settled_packets_ = 0;  // So many of SimCars::packets() are durable.
+  bool box_has_power_ = true;
+  std::int64_t box_starts_at_ = 0;
+  std::int64_t room_starts_at_ = 0;
+  std::int64_t cut_until_ = 0;
+  std::int64_t disks_bad_until_ = 0;
+  std::int64_t recorder_stalls_until_ = 0;
+  std::int64_t link_stalls_until_ = 0;
+  RunResult result_;
+};
+
+}  // namespace
+
+RunResult run_world(const RunOptions& options) {
+  fs::remove_all(options.folder);
+  fs::create_directories(options.folder / "room");
+  fs::create_directories(options.folder / "box");
+  SimDisk::instance();
+  RunResult result = World(options).run();
+  if (result.faults.empty()) fs::remove_all(options.folder);
+  return result;
+}
+
+}  // namespace pitbox::simulation
