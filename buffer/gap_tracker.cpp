@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "proto/mutant.h"
+
 namespace pitbox {
 
 void GapTracker::add(Gap gap) {
+  if (has_mutant(Mutant::kGapNotTold)) return;
   gap.count_known = gap.count != 0;
   const auto same = [&](const Gap& other) {
     return other.reason == gap.reason && other.unit == gap.unit && other.source == gap.source &&

@@ -13,6 +13,7 @@
 #include "buffer/high_water.h"
 #include "buffer/journal_schema.h"
 #include "buffer/journal_writer.h"
+#include "proto/mutant.h"
 #include "proto/sqlite.h"
 
 namespace pitbox {
@@ -43,7 +44,9 @@ std::uint64_t size_or_zero(const fs::path& file) {
 // Settings of a connection that writes. They are not stored in the file.
 Status set_up(Database& database, const Journal::Options& options) {
   const std::string pragmas =
-      "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; "
+      std::string(has_mutant(Mutant::kSendBeforeSync) ? "PRAGMA synchronous = OFF; "
+                                                      : "PRAGMA synchronous = FULL; ") +
+      "PRAGMA temp_store = MEMORY; "
       "PRAGMA journal_size_limit = " +
       std::to_string(options.wal_bytes_target);
   return database.exec(pragmas.c_str());

@@ -9,6 +9,7 @@
 
 #include "buffer/recorder.h"
 #include "proto/check.h"
+#include "proto/mutant.h"
 
 namespace pitbox {
 namespace {
@@ -102,7 +103,8 @@ void Recorder::add_intake(Draft& draft, const ClockReading& reading, BootNs now)
 void Recorder::add_states(Draft& draft) {
   Commit& commit = draft.commit;
   for (const SourceReader& source : sources_) {
-    commit.positions[source.name()] = source.position();
+    const bool is_late = has_mutant(Mutant::kPositionsLate) && draft.rows != 0;
+    if (!is_late) commit.positions[source.name()] = source.position();
     std::optional<std::string> state = source.changed_state();
     if (!state) continue;
     if (state->size() <= kMaxDecoderStateBytes) {

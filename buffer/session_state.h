@@ -45,6 +45,7 @@ struct SessionStore::State {
   Status put(const BoxChange& change);  // Both in box.db and in `known`.
   SessionRecord* open_session();
   FileRecord* live_file(const Uuid& session);
+  bool has_readable_file(const Uuid& session) const;  // That is not live.
   std::uint64_t next_number(const Uuid& session) const;
   std::filesystem::path path_of(const FileRecord& file) const { return root / file.file; }
   std::filesystem::path high_water() const { return root / "high_water"; }

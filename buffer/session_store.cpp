@@ -14,6 +14,7 @@
 #include "buffer/file_sync.h"
 #include "buffer/journal_schema.h"
 #include "buffer/session_state.h"
+#include "proto/mutant.h"
 #include "proto/text.h"
 
 namespace pitbox {
@@ -127,6 +128,13 @@ FileRecord* SessionStore::State::live_file(const Uuid& session) {
   return nullptr;
 }
 
+bool SessionStore::State::has_readable_file(const Uuid& session) const {
+  return std::any_of(known.files.begin(), known.files.end(), [&](const auto& item) {
+    const FileRecord& file = item.second;
+    return file.session == session && file.state == FileState::kAside && file.last > 0;
+  });
+}
+
 std::uint64_t SessionStore::State::next_number(const Uuid& session) const {
   std::uint64_t greatest = 0;
   for (const auto& [incarnation, file] : known.files) {
@@ -155,7 +163,7 @@ Result<std::unique_ptr<Journal>> SessionStore::State::create(const SessionRecord
   }
   if (Status synced = sync_folder(root / "sessions"); !synced.ok()) return synced;
   FileRecord file;
-  file.incarnation = random_id();
+  file.incarnation = has_mutant(Mutant::kIncarnationReused) ? id.bytes[0] + 1U : random_id();
   file.session = id;
   file.number = next_number(id);
   file.token = random_id();
@@ -382,12 +390,7 @@ Result<std::size_t> SessionStore::see_room(const RoomIdentity& room) {
   for (const auto& [id, session] : state.known.sessions) {
     const bool is_of_another = session.complete && session.complete_in.url == room.url &&
                                session.complete_in.store != room.store;
-    const bool has_files =
-        std::any_of(state.known.files.begin(), state.known.files.end(), [&](const auto& item) {
-          const FileRecord& file = item.second;
-          return file.session == id && file.state == FileState::kAside && file.last > 0;
-        });
-    if (!is_of_another || !has_files) continue;
+    if (!is_of_another || !state.has_readable_file(id)) continue;
     change.sessions.push_back(session);
     change.sessions.back().complete = false;
   }

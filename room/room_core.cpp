@@ -7,12 +7,15 @@
 #include "proto/batch.h"
 #include "proto/event.h"
 #include "proto/frames.h"
+#include "proto/mutant.h"
 
 namespace pitbox {
 namespace {
 
 constexpr std::uint32_t kReplacedRetryMs = 30'000;
 constexpr std::uint32_t kRefusedRetryMs = 5'000;
+
+constexpr std::uint64_t kMutantWindow = 4;
 
 std::string key_of(std::uint64_t incarnation, std::uint64_t first) {
   return hex_id(incarnation) + "/" + std::to_string(first);
@@ -222,7 +225,8 @@ void RoomCore::take(AssembledEntry entry) {
   if (!file.ok()) return fail(file.status());
   const auto match = store_->match(file.value(), entry.range, entry.hashes);
   if (!match.ok()) return fail(match.status());
-  if (match.value().kind == RoomStore::Match::Kind::kDuplicate) {
+  const bool is_duplicate = match.value().kind == RoomStore::Match::Kind::kDuplicate;
+  if (is_duplicate && !is_forgotten(file.value(), entry.range)) {
     ++counters_.duplicates;
     found_again_[file.value()].add(entry.range);
     return;
@@ -257,6 +261,12 @@ void RoomCore::take(AssembledEntry entry) {
   store_entry(std::move(row), checked.value());
 }
 
+bool RoomCore::is_forgotten(std::int64_t file, Range range) const {
+  if (!has_mutant(Mutant::kDedupeByWindow)) return false;
+  const auto& held = store_->files().at(file).held.ranges();
+  return !held.empty() && range.last + kMutantWindow < held.back().last;
+}
+
 void RoomCore::store_entry(RoomEntry row, const Checked& checked) {
   row.kind = checked.kind;
   row.definitions = checked.definitions;
@@ -264,6 +274,14 @@ void RoomCore::store_entry(RoomEntry row, const Checked& checked) {
   if (put.ok() && checked.event.has_value()) put = apply(*checked.event);
   if (!put.ok()) return fail(put);
   ++counters_.entries_stored;
+  if (has_mutant(Mutant::kAcknowledgeBeforeCommit)) {
+    words::Frame frame;
+    frame.mutable_ack()->set_incarnation(store_->files().at(row.file).incarnation);
+    words::Range* const range = frame.mutable_ack()->add_ranges();
+    range->set_first(row.first);
+    range->set_last(row.last);
+    send(box_->connection, frame);
+  }
   waiting_bytes_ += row.bytes.size();
   waiting_.push_back(std::move(row));
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proto/frames.h"
+#include "proto/mutant.h"
 #include "sync/session_sync.h"
 
 namespace pitbox {
@@ -102,7 +103,9 @@ Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
 }
 
 void SessionSync::begin_file(File& file, const RangeSet& held) {
-  file.lanes.begin(held);
+  RangeSet begun = held;
+  if (has_mutant(Mutant::kKeepAcknowledged)) begun.add_all(file.head.acknowledged);
+  file.lanes.begin(begun);
   file.welcomed = true;
   file.held_unreported = true;
   file.unreported.clear();

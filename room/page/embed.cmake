@@ -23,4 +23,6 @@ add_custom_command(OUTPUT ${PITBOX_PAGE_SOURCE}
     -P ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
   DEPENDS ${PITBOX_PAGE_FILES} ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
   COMMENT "Embedding the room's page" VERBATIM)
-target_sources(pitbox_room PRIVATE ${PITBOX_PAGE_SOURCE})
+add_library(pitbox_page STATIC ${PITBOX_PAGE_SOURCE})
+target_link_libraries(pitbox_page PRIVATE pitbox_flags)
+target_link_libraries(pitbox_room PRIVATE pitbox_page)

@@ -13,8 +13,10 @@
 #include <exception>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "apps/command_line.h"
+#include "proto/mutant.h"
 #include "tests/simulation/world.h"
 
 namespace pitbox::simulation {
@@ -44,8 +46,9 @@ void print_failure(std::uint64_t seed, const RunResult& result, std::size_t line
   std::printf("seed %llu broke a promise:\n", static_cast<unsigned long long>(seed));
   for (const std::string& fault : result.faults) std::printf("  %s\n", fault.c_str());
   const std::size_t from = result.trace.size() > lines ? result.trace.size() - lines : 0;
-  for (std::size_t i = from; i < result.trace.size(); ++i)
+  for (std::size_t i = from; i < result.trace.size(); ++i) {
     std::printf("%s\n", result.trace[i].c_str());
+  }
 }
 
 int run(int argc, char** argv) {
@@ -61,6 +64,14 @@ int run(int argc, char** argv) {
   app.add_flag("--twice", twice, "Run each seed twice and compare: the runs must be the same");
   app.add_flag("--log", with_log, "Print what the daemon and the room log meanwhile");
   app.add_flag("--keep", keeps_files, "Leave the files of the last run if it failed");
+#ifdef PITBOX_MUTANTS
+  std::string mutant = "none";
+  std::vector<std::string> names;
+  for (const auto& [name, value] : kMutants) names.emplace_back(name);
+  app.add_option("--mutant", mutant, "The deliberate bug to have (proto/mutant.h); exit 0: caught")
+      ->check(CLI::IsMember(names))
+      ->capture_default_str();
+#endif
   app.add_option("--failures", failures_max, "End after so many")->capture_default_str();
   if (const auto code = end_after_parsing(app, argc, argv)) return *code;
   Seeds seeds;
@@ -68,6 +79,12 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "pitbox-sim: --seeds wants A..B, not '%s'\n", range.c_str());
     return kExitUsage;
   }
+#ifdef PITBOX_MUTANTS
+  for (const auto& [name, value] : kMutants) {
+    if (name == mutant) chosen_mutant() = value;
+  }
+  if (!has_mutant(Mutant::kNone)) failures_max = 1;
+#endif
   spdlog::set_level(with_log ? spdlog::level::info : spdlog::level::off);
   const auto place = std::filesystem::path(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
   const auto folder = place / ("pitbox-sim-" + std::to_string(getpid()));
@@ -113,6 +130,9 @@ int run(int argc, char** argv) {
       static_cast<unsigned long long>(sum.power_cuts),
       static_cast<unsigned long long>(sum.lost_rows),
       static_cast<double>(sum.greatest_loss_ns) / 1e6);
+#ifdef PITBOX_MUTANTS
+  if (!has_mutant(Mutant::kNone)) return failures == 0 ? 1 : 0;
+#endif
   return failures == 0 ? 0 : 1;
 }
 

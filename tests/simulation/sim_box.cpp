@@ -23,12 +23,7 @@ Journal::Options store_options() {
 
 SimBox::SimBox(const std::int64_t& world_ns, SimNetwork& network, const fs::path& folder,
                const Options& options)
-    : world_ns_(world_ns),
-      network_(network),
-      folder_(folder),
-      options_(options),
-      clock_(world_ns),
-      disk_(folder) {
+    : network_(network), folder_(folder), options_(options), clock_(world_ns), disk_(folder) {
   fs::create_directories(folder_ / "run");
 }
 
@@ -137,16 +132,19 @@ bool SimBox::is_settled() const {
 }
 
 bool SimBox::is_finished() const {
-  if (!is_up()) return false;
-  const auto heads = recorder_->heads().get();
-  return heads != nullptr && heads->sessions.empty();
+  const auto waiting = heads();
+  return waiting != nullptr && waiting->sessions.empty();
+}
+
+std::shared_ptr<const JournalHeads> SimBox::heads() const {
+  return is_up() ? recorder_->heads().get() : nullptr;
 }
 
 std::string SimBox::unfinished() const {
   if (!is_up()) return "the daemon is down";
   std::string text;
-  if (const auto heads = recorder_->heads().get()) {
-    for (const SessionHeads& session : heads->sessions) {
+  if (const auto waiting = heads()) {
+    for (const SessionHeads& session : waiting->sessions) {
       text += " " + session.info.id.text().substr(0, 8) + (session.ended ? " (ended)" : "") + " " +
               std::to_string(session.files.size()) + " files;";
     }

@@ -51,6 +51,8 @@ class SimBox {
   bool is_settled() const;
   // Every session is ended and the room holds all of it, as far as the box knows.
   bool is_finished() const;
+  // What is to be sent, and what of it the box has written down as acknowledged; null if down.
+  std::shared_ptr<const JournalHeads> heads() const;
   // What the box still waits for, for a person.
   std::string unfinished() const;
   // Empty, or which promise the daemon's own counters show broken.
@@ -62,7 +64,6 @@ class SimBox {
   std::shared_ptr<const RecorderSnapshot> snapshot() const;
 
  private:
-  const std::int64_t& world_ns_;
   SimNetwork& network_;
   const std::filesystem::path folder_;
   const Options options_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "proto/check.h"
 
@@ -64,6 +65,7 @@ void SimDisk::Machine::fail(std::uint64_t from, std::uint64_t count, int code) {
 
 void SimDisk::Machine::heal() {
   fail_count_ = 0;
+  fails_sync_ = false;
   is_full_ = false;
 }
 
@@ -197,11 +199,13 @@ int SimDisk::sync(sqlite3_file* raw, int flags) {
   if (file.machine == nullptr) return file.real->pMethods->xSync(file.real, flags);
   if (file.machine->is_dead_) return SQLITE_IOERR_FSYNC;  // Nobody asked for it.
   using Fate = Machine::Fate;
-  const int code = file.machine->begin_operation(false);
+  int code = file.machine->begin_operation(false);
+  if (std::exchange(file.machine->fails_sync_, false)) code = SQLITE_IOERR;
   bool has_doomed = false;
   for (Machine::Change& change : *file.changes) {
-    if (change.fate == Fate::kPending)
+    if (change.fate == Fate::kPending) {
       change.fate = code == SQLITE_OK ? Fate::kSynced : Fate::kDoomed;
+    }
     has_doomed = has_doomed || change.fate == Fate::kDoomed;
   }
   // What is synced needs no memory, unless something that will be undone lies below it.

@@ -40,6 +40,8 @@ class SimDisk {
     std::uint64_t operations() const { return operations_; }
     // The next `count` operations from operation `from` on fail with SQLite's `code`.
     void fail(std::uint64_t from, std::uint64_t count, int code);
+    // The next sync fails.
+    void fail_sync() { fails_sync_ = true; }
     // Until it is made false again: no file grows, SQLITE_FULL.
     void set_full(bool full) { is_full_ = full; }
     // The process is dead: what its destructors do changes nothing. Call revive() when they ran.
@@ -74,6 +76,7 @@ class SimDisk {
     std::uint64_t fail_from_ = 0;
     std::uint64_t fail_count_ = 0;
     int fail_code_ = SQLITE_IOERR;
+    bool fails_sync_ = false;
     bool is_full_ = false;
     bool is_dead_ = false;
   };

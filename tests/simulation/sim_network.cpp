@@ -104,8 +104,9 @@ class SimNetwork::Transport final : public RoomTransport {
     if (connection.box == Box::kDialling && !dial(connection)) return;
     if (!take(connection)) return;
     give(connection);
-    if (connection.box == Box::kClosing)
+    if (connection.box == Box::kClosing) {
       end(connection, {.reason = LinkReason::kNone, .text = "closed"});
+    }
   }
   // True once it is open.
   bool dial(Connection& connection) {

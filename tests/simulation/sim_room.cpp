@@ -31,6 +31,7 @@ bool SimRoom::start(std::string& why) {
 
 void SimRoom::kill() {
   if (!is_up()) return;
+  store_failures_ = store_failures();
   network_.set_room(nullptr);
   disk_.kill();
   rooms_.reset();
@@ -39,6 +40,7 @@ void SimRoom::kill() {
 
 void SimRoom::stop() {
   if (!is_up()) return;
+  store_failures_ = store_failures();
   rooms_->shut_down("server_closing", 100);
   network_.set_room(nullptr);
   rooms_.reset();
@@ -53,6 +55,28 @@ void SimRoom::step() {
   if (!is_up()) return;
   while (rooms_->step(now())) {
   }
+}
+
+std::uint64_t SimRoom::store_failures() const {
+  std::uint64_t sum = store_failures_;
+  if (!is_up()) return sum;
+  for (const auto& [name, value] : rooms_->counters()) {
+    if (name == "store_failures") sum += static_cast<std::uint64_t>(value);
+  }
+  return sum;
+}
+
+std::optional<SimRoom::Held> SimRoom::held(const Uuid& session) const {
+  CHECK(!is_up());
+  RoomStore::Options options;
+  options.file = store() / (session.text() + ".db");
+  options.session = session;
+  Held held;
+  if (!std::filesystem::exists(options.file)) return held;
+  const auto opened = RoomStore::open(options);
+  if (!opened.ok()) return std::nullopt;
+  for (const auto& [id, file] : opened.value()->files()) held[file.incarnation] = file.held;
+  return held;
 }
 
 void SimRoom::back_up() {

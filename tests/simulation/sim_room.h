@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "room/rooms.h"
@@ -28,6 +30,12 @@ class SimRoom final : public RoomEnd {
   void stop();                 // In order: commits and closes.
   void cut_power(Dice& dice);  // Kills it first.
   void step();
+  using Held = std::map<std::uint64_t, RangeSet>;  // By incarnation.
+  // What a session's room has on its disk; nothing if that cannot be read now. REQUIRES: not
+  // is_up().
+  std::optional<Held> held(const Uuid& session) const;
+  // How often a store could not be written, in all lives.
+  std::uint64_t store_failures() const;
   // A copy of the whole store. REQUIRES: not is_up().
   void back_up();
   bool has_backup() const { return has_backup_; }
@@ -53,6 +61,7 @@ class SimRoom final : public RoomEnd {
   SimDisk::Machine disk_;
   std::unique_ptr<Rooms> rooms_;
   bool has_backup_ = false;
+  std::uint64_t store_failures_ = 0;  // In earlier lives.
 };
 
 }  // namespace pitbox::simulation

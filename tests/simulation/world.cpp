@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -28,6 +29,7 @@ constexpr std::int64_t kDay = 86'400'000 * kMs;
 // A room that refuses is asked again after 30 s at the latest, and there are two of them.
 constexpr std::int64_t kPatience = 180'000 * kMs;
 constexpr std::size_t kTraceMax = 4000;
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 class World {
  public:
@@ -99,8 +101,9 @@ class World {
     cars_.drive();
     revive();
     std::array<int, 5> order = {0, 1, 2, 3, 4};
-    for (std::size_t i = order.size() - 1; i > 0; --i)
-      std::swap(order[i], order[dice_.below(i + 1)]);
+    for (std::size_t i = order.size() - 1; i > 0; --i) {
+      std::swap(order.at(i), order.at(dice_.below(i + 1)));
+    }
     for (const int who : order) {
       if (who == 0) box_.receive(cars_);
       if (who == 1 && now_ >= recorder_stalls_until_) step_recorder();
@@ -112,6 +115,8 @@ class World {
       network_.restore();
       tell("the network is back");
     }
+    if (now_ >= box_power_fails_at_) cut_box_power();
+    if (now_ >= room_power_fails_at_) cut_room_power();
     if (now_ >= disks_bad_until_) {
       box_.disk().heal();
       room_.disk().heal();
@@ -149,11 +154,29 @@ class World {
       }
     }
     if (!room_.is_up() && now_ >= room_starts_at_) {
+      check_acknowledged();
       if (room_.start(why)) {
         tell("the room is up");
       } else {
         tell("the room cannot start: " + why);
         room_starts_at_ = now_ + 200 * kMs;
+      }
+    }
+  }
+
+  // What the room acknowledged survives its death, whatever it died of.
+  void check_acknowledged() {
+    const auto heads = box_.heads();
+    if (heads == nullptr || room_was_restored_) return;
+    for (const SessionHeads& session : heads->sessions) {
+      auto held = room_.held(session.info.id);
+      if (!held) return;
+      for (const FileHead& file : session.files) {
+        for (const Range& range : file.acknowledged.ranges()) {
+          if ((*held)[file.incarnation].contains(range)) continue;
+          fault("the room acknowledged " + std::to_string(range.first) + ".." +
+                std::to_string(range.last) + ", and it is not on its disk");
+        }
       }
     }
   }
@@ -172,7 +195,26 @@ class World {
 
   void break_box_disk() { break_disk(box_.disk(), "the box's"); }
 
-  void break_room_disk() { break_disk(room_.disk(), "the room's"); }
+  void break_room_disk() {
+    room_disk_was_broken_ = true;
+    break_disk(room_.disk(), "the room's");
+  }
+
+  // A sync that fails is worst shortly before a power cut.
+  void fail_box_sync() {
+    box_.disk().fail_sync();
+    disks_bad_until_ = now_ + 500 * kMs;
+    if (dice_.one_in(2)) box_power_fails_at_ = now_ + dice_.between(20, 1'500) * kMs;
+    tell("the box's next sync fails");
+  }
+
+  void fail_room_sync() {
+    room_disk_was_broken_ = true;
+    room_.disk().fail_sync();
+    disks_bad_until_ = now_ + 500 * kMs;
+    if (dice_.one_in(2)) room_power_fails_at_ = now_ + dice_.between(20, 1'500) * kMs;
+    tell("the room's next sync fails");
+  }
 
   void kill_room() {
     room_.kill();
@@ -181,6 +223,7 @@ class World {
   }
 
   void cut_room_power() {
+    room_power_fails_at_ = kNever;
     room_.cut_power(dice_);
     ++result_.power_cuts;
     room_is_gone();
@@ -241,6 +284,7 @@ class World {
   }
 
   void cut_box_power() {
+    box_power_fails_at_ = kNever;
     if (!std::exchange(box_has_power_, false)) return;
     const std::size_t heard = cars_.packets().size();
     windows_.push_back({.from = settled_packets_, .until = heard, .cut_ns = now_});
@@ -285,6 +329,7 @@ class World {
     room_.stop();
     if (room_.has_backup() && dice_.one_in(2)) {
       room_.restore_backup();
+      room_was_restored_ = true;
       tell("the room is restored from an older copy");
     } else {
       room_.back_up();
@@ -299,6 +344,7 @@ class World {
     box_.disk().heal();
     room_.disk().heal();
     recorder_stalls_until_ = link_stalls_until_ = 0;
+    box_power_fails_at_ = room_power_fails_at_ = kNever;
     box_starts_at_ = room_starts_at_ = now_;
   }
 
@@ -316,13 +362,17 @@ class World {
       }
       if (snapshot != nullptr && !snapshot->session && box_.is_finished()) return;
     }
-    if (result_.faults.empty())
+    if (result_.faults.empty()) {
       fault("after " + std::to_string(kPatience / kMs) +
             " ms without faults the rooms are not complete:" + box_.unfinished());
+    }
   }
 
   void look() {
     room_.stop();
+    if (room_.store_failures() != 0 && !room_disk_was_broken_) {
+      fault("the room's store failed on a healthy disk");
+    }
     box_.kill();
     const Findings found = judge(room_.store(), box_.state(), cars_, windows_);
     for (const std::string& one : found.faults) fault(one);
@@ -339,7 +389,7 @@ class World {
       &World::stop_room,        &World::break_room_disk, &World::cut_network,
       &World::reset_connection, &World::step_wall_clock, &World::stall_recorder,
       &World::stall_link,       &World::command_session, &World::replace_journals,
-      &World::restore_room};
+      &World::fail_box_sync,    &World::fail_room_sync,  &World::restore_room};
 
   const RunOptions options_;
   std::int64_t now_ = 0;
@@ -353,6 +403,10 @@ class World {
   std::vector<LossWindow> windows_;
   std::size_t settled_packets_ = 0;  // So many of SimCars::packets() are durable.
   bool box_has_power_ = true;
+  std::int64_t box_power_fails_at_ = kNever;
+  std::int64_t room_power_fails_at_ = kNever;
+  bool room_was_restored_ = false;
+  bool room_disk_was_broken_ = false;
   std::int64_t box_starts_at_ = 0;
   std::int64_t room_starts_at_ = 0;
   std::int64_t cut_until_ = 0;
