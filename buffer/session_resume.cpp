@@ -179,6 +179,10 @@ Result<std::unique_ptr<Journal>> SessionStore::resume() {
   const FileRecord* live = state.live_file(session.info.id);
   if (live == nullptr) return state.take_over(session, "no file was live");
   const FileRecord file = *live;
+  // The last commit may have failed and be visible all the same; whatever it shows is about to
+  // count, so it has to be durable.
+  const Status rewritten = Database::rewrite_wal(state.path_of(file));
+  if (!rewritten.ok()) return rewritten;
   const auto ended = state.ended_before(session, file);
   if (!ended.ok()) return ended.status();
   if (ended.value()) return std::unique_ptr<Journal>();

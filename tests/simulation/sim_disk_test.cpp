@@ -9,11 +9,15 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 
 #include "buffer/box_database.h"
+#include "buffer/journal_reader.h"
+#include "buffer/session_store.h"
+#include "tests/buffer/journal_rig.h"
 #include "tests/temporary_directory.h"
 
 namespace pitbox::simulation {
@@ -112,6 +116,54 @@ TEST_F(SimDiskTest, BoxDbIsDurableAfterASyncThatFailed) {
     });
   }
   EXPECT_GT(refused, 4U) << "no operation that failed was one of the change's";
+}
+
+// A commit whose sync failed can still be seen by the next process. What that one tells the link of
+// must be there after a power cut.
+TEST_F(SimDiskTest, WhatAJournalShowsAfterAFailedCommitIsDurableBeforeItCounts) {
+  std::size_t refused = 0;
+  fail_each_operation(true, [&](std::uint64_t operation) {
+    Dice dice(operation);
+    begin();
+    box_.reset();
+    const std::filesystem::path root = directory_.path() / "state";
+    std::unique_ptr<SessionStore> store;
+    std::unique_ptr<Journal> journal;
+    const auto start = [&] {
+      auto opened = SessionStore::open(root, {});
+      ASSERT_TRUE(opened.ok()) << opened.status().message();
+      store = std::move(opened).take();
+      auto resumed = store->resume();
+      ASSERT_TRUE(resumed.ok()) << resumed.status().message();
+      journal = std::move(resumed).take();
+    };
+    const auto end = [&] {
+      disk_.kill();
+      journal.reset();
+      store.reset();
+      disk_.revive();
+    };
+    start();
+    SessionInfo info;
+    info.name = "FP1";
+    journal = store->begin(info).take();
+    int value = 0;
+    ASSERT_TRUE(journal->commit(commit_of({test_batch("7", ++value)})).ok());
+    disk_.fail(disk_.operations() + operation, 1, SQLITE_IOERR);
+    refused += journal->commit(commit_of({test_batch("7", ++value)})).ok() ? 0U : 1U;
+    disk_.heal();
+    end();
+    start();
+    const JournalHeads told = store->heads(journal.get()).take();
+    end();
+    disk_.cut_power(dice);
+    for (const FileHead& file : told.sessions.at(0).files) {
+      const auto reader = JournalReader::open(file.file);
+      ASSERT_TRUE(reader.ok()) << reader.status().message();
+      EXPECT_GE(reader.value()->last_sequence().value(), file.last);
+    }
+  });
+  EXPECT_GT(refused, 1U) << "no operation that failed was one of the commit's";
 }
 
 }  // namespace

@@ -51,13 +51,13 @@ class World {
   World& operator=(const World&) = delete;
 
   RunResult run() {
-    const std::int64_t chaos_until = now_ + dice_.between(1'000, 8'000) * kMs;
+    const std::int64_t chaos_until = now_ + dice_.between(500, 4'000) * kMs;
     while (now_ < chaos_until && result_.faults.empty()) {
       maybe_do_harm();
       turn();
     }
     heal();
-    const std::int64_t quiet_until = now_ + 1'000 * kMs;
+    const std::int64_t quiet_until = now_ + 300 * kMs;
     while (now_ < quiet_until && result_.faults.empty()) turn();
     cars_.stop();
     settle();
@@ -76,7 +76,7 @@ class World {
   void choose_faults() {
     for (std::uint64_t& one_in : one_in_) {
       // Turns of about 5 ms between two of a kind; most runs have few kinds.
-      one_in = dice_.one_in(3) ? static_cast<std::uint64_t>(dice_.between(40, 800)) : 0;
+      one_in = dice_.one_in(3) ? static_cast<std::uint64_t>(dice_.between(20, 400)) : 0;
     }
   }
 
