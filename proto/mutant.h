@@ -17,7 +17,6 @@ enum class Mutant : std::uint8_t {
   kNone,
   kSendBeforeSync,           // The journal does not sync what the link may send.
   kAcknowledgeBeforeCommit,  // The room acknowledges what it has only in memory.
-  kDedupeByWindow,           // The room looks for duplicates among the latest entries only.
   kIncarnationReused,        // A journal file that takes over has the old one's incarnation.
   kPositionsLate,            // How far the ring was read is stored with the next commit.
   kTrustFailedSync,          // A WAL is written on behind pages whose sync failed.
@@ -25,11 +24,10 @@ enum class Mutant : std::uint8_t {
   kGapNotTold,               // Lost datagrams leave no gap record.
 };
 
-inline constexpr std::array<std::pair<std::string_view, Mutant>, 9> kMutants = {{
+inline constexpr std::array<std::pair<std::string_view, Mutant>, 8> kMutants = {{
     {"none", Mutant::kNone},
     {"send_before_sync", Mutant::kSendBeforeSync},
     {"acknowledge_before_commit", Mutant::kAcknowledgeBeforeCommit},
-    {"dedupe_by_window", Mutant::kDedupeByWindow},
     {"incarnation_reused", Mutant::kIncarnationReused},
     {"positions_late", Mutant::kPositionsLate},
     {"trust_failed_sync", Mutant::kTrustFailedSync},

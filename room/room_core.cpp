@@ -15,8 +15,6 @@ namespace {
 constexpr std::uint32_t kReplacedRetryMs = 30'000;
 constexpr std::uint32_t kRefusedRetryMs = 5'000;
 
-constexpr std::uint64_t kMutantWindow = 4;
-
 std::string key_of(std::uint64_t incarnation, std::uint64_t first) {
   return hex_id(incarnation) + "/" + std::to_string(first);
 }
@@ -225,8 +223,7 @@ void RoomCore::take(AssembledEntry entry) {
   if (!file.ok()) return fail(file.status());
   const auto match = store_->match(file.value(), entry.range, entry.hashes);
   if (!match.ok()) return fail(match.status());
-  const bool is_duplicate = match.value().kind == RoomStore::Match::Kind::kDuplicate;
-  if (is_duplicate && !is_forgotten(file.value(), entry.range)) {
+  if (match.value().kind == RoomStore::Match::Kind::kDuplicate) {
     ++counters_.duplicates;
     found_again_[file.value()].add(entry.range);
     return;
@@ -259,12 +256,6 @@ void RoomCore::take(AssembledEntry entry) {
   row.hashes = std::move(entry.hashes);
   row.bytes = std::move(entry.bytes);
   store_entry(std::move(row), checked.value());
-}
-
-bool RoomCore::is_forgotten(std::int64_t file, Range range) const {
-  if (!has_mutant(Mutant::kDedupeByWindow)) return false;
-  const auto& held = store_->files().at(file).held.ranges();
-  return !held.empty() && range.last + kMutantWindow < held.back().last;
 }
 
 void RoomCore::store_entry(RoomEntry row, const Checked& checked) {

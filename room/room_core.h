@@ -115,7 +115,6 @@ class RoomCore {
   void receive_part(const words::Part& part);
   void receive_finished(const words::SessionFinished& finished);
   void take(AssembledEntry entry);
-  bool is_forgotten(std::int64_t file, Range range) const;  // Never; but for a mutant.
   void store_entry(RoomEntry entry, const Checked& checked);
   Result<Checked> check(const AssembledEntry& entry) const;
   Result<Checked> check_event_entry(const AssembledEntry& entry) const;
