@@ -21,7 +21,10 @@ struct SimDisk::File {
   sqlite3_file base;
   sqlite3_file* real;
   Machine* machine;  // Null: passed through.
-  Machine::Changes* changes;
+  Machine::Node* node;
+  int level;  // SQLITE_LOCK_*
+  unsigned shm_shared;
+  unsigned shm_exclusive;
 };
 
 SimDisk& SimDisk::instance() {
@@ -99,12 +102,18 @@ void SimDisk::Machine::redo(int file, const Change& change, Dice& dice, unsigned
   }
 }
 
+void SimDisk::Machine::settle() {
+  for (auto& [path, node] : nodes_) node.changes.clear();
+}
+
 std::size_t SimDisk::Machine::cut_power(Dice& dice) {
   // All files together: nothing of what waited reached the disk (0), all of it (1), whole writes
   // (2), sectors (3).
   const auto mode = static_cast<unsigned>(dice.below(4));
   std::size_t taken = 0;
-  for (auto& [path, changes] : changes_) {
+  for (auto& [path, node] : nodes_) {
+    CHECK(node.open.empty());
+    const Changes& changes = node.changes;
     if (changes.empty()) continue;
     const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (file < 0) continue;  // Deleted meanwhile.
@@ -116,7 +125,7 @@ std::size_t SimDisk::Machine::cut_power(Dice& dice) {
     }
     ::close(file);
   }
-  changes_.clear();
+  settle();
   return taken;
 }
 
@@ -130,17 +139,23 @@ int SimDisk::open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* out, in
   File& file = file_of(out);
   file.real = reinterpret_cast<sqlite3_file*>(&file + 1);
   file.machine = disk.machine_of(name);
-  file.changes = nullptr;
+  file.node = nullptr;
+  file.level = SQLITE_LOCK_NONE;
+  file.shm_shared = file.shm_exclusive = 0;
   file.base.pMethods = nullptr;
   if (file.machine != nullptr) {
     const bool creates = (flags & SQLITE_OPEN_CREATE) != 0 && access(name, F_OK) != 0;
     if (file.machine->is_dead_) return SQLITE_CANTOPEN;
     if (creates && file.machine->begin_operation(true) != SQLITE_OK) return SQLITE_CANTOPEN;
-    file.changes = &file.machine->changes_[name];
-    if (creates) file.changes->clear();
+    file.node = &file.machine->nodes_[name];
+    if (creates) file.node->changes.clear();
   }
-  const int code = disk.real_->xOpen(disk.real_, name, file.real, flags, out_flags);
-  if (code == SQLITE_OK) file.base.pMethods = methods();
+  int code = disk.real_->xOpen(disk.real_, name, file.real, flags, out_flags);
+  if (code != SQLITE_OK) return code;
+  file.base.pMethods = methods();
+  if (file.node == nullptr) return SQLITE_OK;
+  if (file.node->open.empty()) code = file.real->pMethods->xFileSize(file.real, &file.node->size);
+  file.node->open.push_back(&file);
   return code;
 }
 
@@ -158,8 +173,7 @@ int SimDisk::write(sqlite3_file* raw, const void* from, int size, sqlite3_int64 
   File& file = file_of(raw);
   sqlite3_file* const real = file.real;
   if (file.machine == nullptr) return real->pMethods->xWrite(real, from, size, at);
-  sqlite3_int64 size_before = 0;
-  if (real->pMethods->xFileSize(real, &size_before) != SQLITE_OK) return SQLITE_IOERR_FSTAT;
+  const sqlite3_int64 size_before = file.node->size;
   if (const int code = file.machine->begin_operation(at + size > size_before); code != SQLITE_OK) {
     return code == SQLITE_FULL ? code : SQLITE_IOERR_WRITE;
   }
@@ -171,7 +185,8 @@ int SimDisk::write(sqlite3_file* raw, const void* from, int size, sqlite3_int64 
     if (code != SQLITE_OK) return code;
   }
   change.after.assign(static_cast<const char*>(from), static_cast<std::size_t>(size));
-  file.changes->push_back(std::move(change));
+  file.node->changes.push_back(std::move(change));
+  file.node->size = std::max<sqlite3_int64>(size_before, at + size);
   return real->pMethods->xWrite(real, from, size, at);
 }
 
@@ -179,8 +194,7 @@ int SimDisk::truncate(sqlite3_file* raw, sqlite3_int64 size) {
   File& file = file_of(raw);
   sqlite3_file* const real = file.real;
   if (file.machine == nullptr) return real->pMethods->xTruncate(real, size);
-  sqlite3_int64 size_before = 0;
-  if (real->pMethods->xFileSize(real, &size_before) != SQLITE_OK) return SQLITE_IOERR_FSTAT;
+  const sqlite3_int64 size_before = file.node->size;
   if (file.machine->begin_operation(false) != SQLITE_OK) return SQLITE_IOERR_TRUNCATE;
   if (size < size_before) {
     Machine::Change change{.at = size, .size_before = size_before};
@@ -188,7 +202,8 @@ int SimDisk::truncate(sqlite3_file* raw, sqlite3_int64 size) {
     const int code = real->pMethods->xRead(real, change.before.data(),
                                            static_cast<int>(change.before.size()), size);
     if (code != SQLITE_OK) return code;
-    file.changes->push_back(std::move(change));
+    file.node->changes.push_back(std::move(change));
+    file.node->size = size;
   }
   return real->pMethods->xTruncate(real, size);
 }
@@ -202,22 +217,109 @@ int SimDisk::sync(sqlite3_file* raw, int flags) {
   int code = file.machine->begin_operation(false);
   if (std::exchange(file.machine->fails_sync_, false)) code = SQLITE_IOERR;
   bool has_doomed = false;
-  for (Machine::Change& change : *file.changes) {
+  for (Machine::Change& change : file.node->changes) {
     if (change.fate == Fate::kPending) {
       change.fate = code == SQLITE_OK ? Fate::kSynced : Fate::kDoomed;
     }
     has_doomed = has_doomed || change.fate == Fate::kDoomed;
   }
   // What is synced needs no memory, unless something that will be undone lies below it.
-  if (!has_doomed) file.changes->clear();
+  if (!has_doomed) file.node->changes.clear();
   return code == SQLITE_OK ? SQLITE_OK : SQLITE_IOERR_FSYNC;
+}
+
+int SimDisk::close_file(sqlite3_file* raw) {
+  File& file = file_of(raw);
+  if (file.node != nullptr) std::erase(file.node->open, &file);
+  return file.real->pMethods->xClose(file.real);
+}
+
+int SimDisk::lock(sqlite3_file* raw, int level) {
+  File& file = file_of(raw);
+  if (file.node == nullptr) return file.real->pMethods->xLock(file.real, level);
+  if (file.level >= level) return SQLITE_OK;
+  int greatest = SQLITE_LOCK_NONE;  // Of the others.
+  for (const File* other : file.node->open) {
+    if (other != &file) greatest = std::max(greatest, other->level);
+  }
+  const bool is_free = level == SQLITE_LOCK_SHARED ? greatest < SQLITE_LOCK_PENDING
+                                                   : greatest < SQLITE_LOCK_RESERVED;
+  if (!is_free) return SQLITE_BUSY;
+  if (level == SQLITE_LOCK_EXCLUSIVE && greatest > SQLITE_LOCK_NONE) {
+    file.level = SQLITE_LOCK_PENDING;  // Nobody new comes in while it waits for readers.
+    return SQLITE_BUSY;
+  }
+  file.level = level;
+  return SQLITE_OK;
+}
+
+int SimDisk::unlock(sqlite3_file* raw, int level) {
+  File& file = file_of(raw);
+  if (file.node == nullptr) return file.real->pMethods->xUnlock(file.real, level);
+  file.level = std::min(file.level, level);
+  return SQLITE_OK;
+}
+
+int SimDisk::check_reserved(sqlite3_file* raw, int* out) {
+  File& file = file_of(raw);
+  if (file.node == nullptr) return file.real->pMethods->xCheckReservedLock(file.real, out);
+  *out = std::any_of(file.node->open.begin(), file.node->open.end(),
+                     [](const File* one) { return one->level >= SQLITE_LOCK_RESERVED; })
+             ? 1
+             : 0;
+  return SQLITE_OK;
+}
+
+int SimDisk::map_shm(sqlite3_file* raw, int page, int size, int extend, void volatile** out) {
+  File& file = file_of(raw);
+  if (file.node == nullptr) {
+    return file.real->pMethods->xShmMap(file.real, page, size, extend, out);
+  }
+  auto& pages = file.node->shm;
+  const auto wanted = static_cast<std::size_t>(page);
+  while (extend != 0 && pages.size() <= wanted) {
+    pages.push_back(std::make_unique<std::byte[]>(static_cast<std::size_t>(size)));
+  }
+  *out = wanted < pages.size() ? pages[wanted].get() : nullptr;
+  return SQLITE_OK;
+}
+
+int SimDisk::lock_shm(sqlite3_file* raw, int offset, int count, int flags) {
+  File& file = file_of(raw);
+  if (file.node == nullptr) {
+    return file.real->pMethods->xShmLock(file.real, offset, count, flags);
+  }
+  const auto bit = [](int n) { return 1U << static_cast<unsigned>(n); };
+  const unsigned bits = bit(offset + count) - bit(offset);
+  if ((flags & SQLITE_SHM_UNLOCK) != 0) {
+    file.shm_shared &= ~bits;
+    file.shm_exclusive &= ~bits;
+    return SQLITE_OK;
+  }
+  const bool is_exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
+  for (const File* other : file.node->open) {
+    if (other == &file) continue;
+    const unsigned against = other->shm_exclusive | (is_exclusive ? other->shm_shared : 0U);
+    if ((against & bits) != 0) return SQLITE_BUSY;
+  }
+  (is_exclusive ? file.shm_exclusive : file.shm_shared) |= bits;
+  return SQLITE_OK;
+}
+
+int SimDisk::unmap_shm(sqlite3_file* raw, int remove) {
+  File& file = file_of(raw);
+  if (file.node == nullptr) return file.real->pMethods->xShmUnmap(file.real, remove);
+  file.shm_shared = file.shm_exclusive = 0;
+  // The index is made anew from the WAL by the next who opens it, as after a reboot.
+  if (file.node->open.size() == 1) file.node->shm.clear();
+  return SQLITE_OK;
 }
 
 const sqlite3_io_methods* SimDisk::methods() {
   static const sqlite3_io_methods kTable = [] {
     sqlite3_io_methods m{};
     m.iVersion = 2;  // Without memory-mapped reads: every change passes here.
-    m.xClose = [](sqlite3_file* f) { return real_of(f)->pMethods->xClose(real_of(f)); };
+    m.xClose = close_file;
     m.xRead = [](sqlite3_file* f, void* to, int size, sqlite3_int64 at) {
       return real_of(f)->pMethods->xRead(real_of(f), to, size, at);
     };
@@ -225,17 +327,13 @@ const sqlite3_io_methods* SimDisk::methods() {
     m.xTruncate = truncate;
     m.xSync = sync;
     m.xFileSize = [](sqlite3_file* f, sqlite3_int64* size) {
-      return real_of(f)->pMethods->xFileSize(real_of(f), size);
+      if (file_of(f).node == nullptr) return real_of(f)->pMethods->xFileSize(real_of(f), size);
+      *size = file_of(f).node->size;
+      return SQLITE_OK;
     };
-    m.xLock = [](sqlite3_file* f, int lock) {
-      return real_of(f)->pMethods->xLock(real_of(f), lock);
-    };
-    m.xUnlock = [](sqlite3_file* f, int lock) {
-      return real_of(f)->pMethods->xUnlock(real_of(f), lock);
-    };
-    m.xCheckReservedLock = [](sqlite3_file* f, int* out) {
-      return real_of(f)->pMethods->xCheckReservedLock(real_of(f), out);
-    };
+    m.xLock = lock;
+    m.xUnlock = unlock;
+    m.xCheckReservedLock = check_reserved;
     m.xFileControl = [](sqlite3_file* f, int op, void* argument) {
       // It would grow the file past us.
       if (op == SQLITE_FCNTL_SIZE_HINT || op == SQLITE_FCNTL_CHUNK_SIZE) return SQLITE_OK;
@@ -245,16 +343,10 @@ const sqlite3_io_methods* SimDisk::methods() {
     m.xDeviceCharacteristics = [](sqlite3_file* f) {
       return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f));
     };
-    m.xShmMap = [](sqlite3_file* f, int page, int size, int extend, void volatile** out) {
-      return real_of(f)->pMethods->xShmMap(real_of(f), page, size, extend, out);
-    };
-    m.xShmLock = [](sqlite3_file* f, int offset, int count, int flags) {
-      return real_of(f)->pMethods->xShmLock(real_of(f), offset, count, flags);
-    };
-    m.xShmBarrier = [](sqlite3_file* f) { real_of(f)->pMethods->xShmBarrier(real_of(f)); };
-    m.xShmUnmap = [](sqlite3_file* f, int remove) {
-      return real_of(f)->pMethods->xShmUnmap(real_of(f), remove);
-    };
+    m.xShmMap = map_shm;
+    m.xShmLock = lock_shm;
+    m.xShmBarrier = [](sqlite3_file*) {};  // One thread.
+    m.xShmUnmap = unmap_shm;
     return m;
   }();
   return &kTable;

@@ -16,9 +16,11 @@
 
 #include <sqlite3.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,7 @@ namespace pitbox::simulation {
 class SimDisk {
  public:
   // One machine's disk: every SQLite file below `root`.
+  struct File;
   class Machine {
    public:
     explicit Machine(std::filesystem::path root);
@@ -51,7 +54,7 @@ class SimDisk {
     std::size_t cut_power(Dice& dice);
     void heal();  // No more faults.
     // What was written is on the disk, whoever wrote it: the files were replaced from outside.
-    void settle() { changes_.clear(); }
+    void settle();
 
    private:
     friend class SimDisk;
@@ -64,6 +67,14 @@ class SimDisk {
       std::string after{};           // Empty: a truncation to `at`.
     };
     using Changes = std::vector<Change>;
+    // One file, whoever has it open.
+    struct Node {
+      Changes changes;
+      std::vector<File*> open;
+      sqlite3_int64 size = 0;  // While it is open.
+      std::vector<std::unique_ptr<std::byte[]>>
+          shm;  // The WAL index: gone with the last who has it.
+    };
 
     // SQLITE_OK, or what the operation is to fail with.
     int begin_operation(bool grows);
@@ -71,7 +82,7 @@ class SimDisk {
     static void redo(int file, const Change& change, Dice& dice, unsigned mode);
 
     const std::filesystem::path root_;
-    std::map<std::string, Changes> changes_;  // By path.
+    std::map<std::string, Node> nodes_;  // By path.
     std::uint64_t operations_ = 0;
     std::uint64_t fail_from_ = 0;
     std::uint64_t fail_count_ = 0;
@@ -84,7 +95,6 @@ class SimDisk {
   static SimDisk& instance();
 
  private:
-  struct File;
   SimDisk();
   Machine* machine_of(const char* path);
 
@@ -97,6 +107,14 @@ class SimDisk {
   static int write(sqlite3_file* file, const void* from, int size, sqlite3_int64 at);
   static int truncate(sqlite3_file* file, sqlite3_int64 size);
   static int sync(sqlite3_file* file, int flags);
+  static int close_file(sqlite3_file* file);
+  // Locks among the connections of this process; SQLite's own would ask the kernel for each.
+  static int lock(sqlite3_file* file, int level);
+  static int unlock(sqlite3_file* file, int level);
+  static int check_reserved(sqlite3_file* file, int* out);
+  static int map_shm(sqlite3_file* file, int page, int size, int extend, void volatile** out);
+  static int lock_shm(sqlite3_file* file, int offset, int count, int flags);
+  static int unmap_shm(sqlite3_file* file, int remove);
   static const sqlite3_io_methods* methods();
 
   sqlite3_vfs* real_ = nullptr;
