@@ -22,6 +22,8 @@
 namespace pitbox::simulation {
 namespace {
 
+constexpr std::size_t kTraceLines = 60;  // Of a failure.
+
 struct Seeds {
   std::uint64_t first = 1;
   std::uint64_t last = 100;
@@ -51,89 +53,115 @@ void print_failure(std::uint64_t seed, const RunResult& result, std::size_t line
   }
 }
 
-int run(int argc, char** argv) {
+struct Options {
   std::string range = "1..100";
+  Seeds seeds;
   bool with_trace = false;
   bool twice = false;
   bool keeps_files = false;
   bool with_log = false;
   int failures_max = 3;
-  CLI::App app("Simulated runs of box, network and room, each under a seed.", "pitbox-sim");
-  app.add_option("--seeds", range, "A..B, or one")->capture_default_str();
-  app.add_flag("--trace", with_trace, "Print what happened in each run");
-  app.add_flag("--twice", twice, "Run each seed twice and compare: the runs must be the same");
-  app.add_flag("--log", with_log, "Print what the daemon and the room log meanwhile");
-  app.add_flag("--keep", keeps_files, "Leave the files of the last run if it failed");
-#ifdef PITBOX_MUTANTS
   std::string mutant = "none";
+};
+
+void add_options(CLI::App& app, Options& options) {
+  app.add_option("--seeds", options.range, "A..B, or one")->capture_default_str();
+  app.add_flag("--trace", options.with_trace, "Print what happened in each run");
+  app.add_flag("--twice", options.twice, "Run each seed twice and compare: the same must happen");
+  app.add_flag("--log", options.with_log, "Print what the daemon and the room log meanwhile");
+  app.add_flag("--keep", options.keeps_files, "Leave the files of the last run if it failed");
+  app.add_option("--failures", options.failures_max, "End after so many")->capture_default_str();
+#ifdef PITBOX_MUTANTS
   std::vector<std::string> names;
   for (const auto& [name, value] : kMutants) names.emplace_back(name);
-  app.add_option("--mutant", mutant, "The deliberate bug to have (proto/mutant.h); exit 0: caught")
+  app.add_option("--mutant", options.mutant, "The bug to have (proto/mutant.h); exit 0: noticed")
       ->check(CLI::IsMember(names))
       ->capture_default_str();
 #endif
-  app.add_option("--failures", failures_max, "End after so many")->capture_default_str();
-  if (const auto code = end_after_parsing(app, argc, argv)) return *code;
-  Seeds seeds;
-  if (!parse_seeds(range, seeds)) {
-    std::fprintf(stderr, "pitbox-sim: --seeds wants A..B, not '%s'\n", range.c_str());
-    return kExitUsage;
-  }
+}
+
+// True if the program now has a deliberate bug.
+bool choose_mutant([[maybe_unused]] const std::string& wanted) {
 #ifdef PITBOX_MUTANTS
   for (const auto& [name, value] : kMutants) {
-    if (name == mutant) chosen_mutant() = value;
+    if (name == wanted) chosen_mutant() = value;
   }
-  if (!has_mutant(Mutant::kNone)) failures_max = 1;
 #endif
-  spdlog::set_level(with_log ? spdlog::level::info : spdlog::level::off);
-  const auto place = std::filesystem::path(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-  const auto folder = place / ("pitbox-sim-" + std::to_string(getpid()));
-  const auto begun = std::chrono::steady_clock::now();
-  int failures = 0;
-  RunResult sum;
+  return wanted != "none";
+}
+
+struct Sum {
   std::uint64_t runs = 0;
-  for (std::uint64_t seed = seeds.first; seed <= seeds.last && failures < failures_max; ++seed) {
+  int failures = 0;
+  RunResult results;  // Added up; without texts.
+};
+
+void add(Sum& sum, const RunResult& result) {
+  ++sum.runs;
+  sum.failures += result.faults.empty() ? 0 : 1;
+  sum.results.simulated_ns += result.simulated_ns;
+  sum.results.rows += result.rows;
+  sum.results.lost_rows += result.lost_rows;
+  sum.results.kills += result.kills;
+  sum.results.power_cuts += result.power_cuts;
+  sum.results.greatest_loss_ns = std::max(sum.results.greatest_loss_ns, result.greatest_loss_ns);
+}
+
+Sum run_seeds(const Options& options, const std::filesystem::path& folder) {
+  Sum sum;
+  for (std::uint64_t seed = options.seeds.first;
+       seed <= options.seeds.last && sum.failures < options.failures_max; ++seed) {
     RunResult result = run_world({.seed = seed, .folder = folder});
-    if (twice && run_world({.seed = seed, .folder = folder}).digest != result.digest) {
+    if (options.twice && run_world({.seed = seed, .folder = folder}).digest != result.digest) {
       result.faults.emplace_back("two runs of this seed differ");
     }
-    ++runs;
-    sum.simulated_ns += result.simulated_ns;
-    sum.rows += result.rows;
-    sum.lost_rows += result.lost_rows;
-    sum.kills += result.kills;
-    sum.power_cuts += result.power_cuts;
-    sum.greatest_loss_ns = std::max(sum.greatest_loss_ns, result.greatest_loss_ns);
+    add(sum, result);
     if (!result.faults.empty()) {
-      ++failures;
-      print_failure(seed, result, with_trace ? result.trace.size() : 60);
-    } else if (with_trace) {
+      print_failure(seed, result, options.with_trace ? result.trace.size() : kTraceLines);
+    } else if (options.with_trace) {
       for (const std::string& line : result.trace) std::printf("%s\n", line.c_str());
     }
   }
-  if (keeps_files && failures != 0) {
+  return sum;
+}
+
+void print_sum(const Sum& sum, double seconds) {
+  const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
+  std::printf("%llu runs, %d broke a promise; %.1f simulated hours in %.1f s (%.1f ms a run)\n",
+              number(sum.runs), sum.failures,
+              static_cast<double>(sum.results.simulated_ns) / 3.6e12, seconds,
+              1000 * seconds / static_cast<double>(std::max<std::uint64_t>(sum.runs, 1)));
+  std::printf(
+      "%llu rows in rooms; %llu kills, %llu power cuts with %llu rows lost, at most %.0f ms "
+      "before the cut\n",
+      number(sum.results.rows), number(sum.results.kills), number(sum.results.power_cuts),
+      number(sum.results.lost_rows), static_cast<double>(sum.results.greatest_loss_ns) / 1e6);
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  CLI::App app("Simulated runs of box, network and room, each under a seed.", "pitbox-sim");
+  add_options(app, options);
+  if (const auto code = end_after_parsing(app, argc, argv)) return *code;
+  if (!parse_seeds(options.range, options.seeds)) {
+    std::fprintf(stderr, "pitbox-sim: --seeds wants A..B, not '%s'\n", options.range.c_str());
+    return kExitUsage;
+  }
+  const bool has_bug = choose_mutant(options.mutant);
+  if (has_bug) options.failures_max = 1;
+  spdlog::set_level(options.with_log ? spdlog::level::info : spdlog::level::off);
+  const auto place = std::filesystem::path(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+  const auto folder = place / ("pitbox-sim-" + std::to_string(getpid()));
+  const auto begun = std::chrono::steady_clock::now();
+  const Sum sum = run_seeds(options, folder);
+  if (options.keeps_files && sum.failures != 0) {
     std::printf("files of the last run: %s\n", folder.c_str());
   } else {
     std::error_code ignored;
     std::filesystem::remove_all(folder, ignored);
   }
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-  std::printf("%llu runs, %d broke a promise; %.1f simulated hours in %.1f s (%.1f ms a run)\n",
-              static_cast<unsigned long long>(runs), failures,
-              static_cast<double>(sum.simulated_ns) / 3.6e12, seconds,
-              1000 * seconds / static_cast<double>(std::max<std::uint64_t>(runs, 1)));
-  std::printf(
-      "%llu rows in rooms; %llu kills, %llu power cuts with %llu rows lost, at most %.0f ms "
-      "before the cut\n",
-      static_cast<unsigned long long>(sum.rows), static_cast<unsigned long long>(sum.kills),
-      static_cast<unsigned long long>(sum.power_cuts),
-      static_cast<unsigned long long>(sum.lost_rows),
-      static_cast<double>(sum.greatest_loss_ns) / 1e6);
-#ifdef PITBOX_MUTANTS
-  if (!has_mutant(Mutant::kNone)) return failures == 0 ? 1 : 0;
-#endif
-  return failures == 0 ? 0 : 1;
+  print_sum(sum, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+  return (sum.failures != 0) == has_bug ? 0 : 1;
 }
 
 }  // namespace
