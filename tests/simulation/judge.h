@@ -5,8 +5,9 @@
 // be missing are those heard in a window of loss, between the last moment at which everything heard
 // was durable and a power cut, and those that the box counted as rejected because a power cut had
 // taken the definition of their group and it was not announced again yet. What is missing must be
-// told: the datagrams of each stream that are not there, between the first and the last that are,
-// are the sum of the `sequence` gaps. (Before the first one nobody can know how many there were.)
+// told: the `sequence` gaps are at least the datagrams of each stream that are missing between the
+// first and the last that are there, and at most those and all before the first (of which the box
+// knows if it had their announcement).
 
 #pragma once
 

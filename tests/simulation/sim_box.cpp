@@ -133,7 +133,8 @@ bool SimBox::is_settled() const {
 
 bool SimBox::is_finished() const {
   const auto waiting = heads();
-  return waiting != nullptr && waiting->sessions.empty();
+  return waiting != nullptr && waiting->sessions.empty() && ring_->head() == ring_->tail() &&
+         recorder_->snapshot().get()->state == RecorderState::kIdle;
 }
 
 std::shared_ptr<const JournalHeads> SimBox::heads() const {

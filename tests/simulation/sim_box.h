@@ -49,7 +49,7 @@ class SimBox {
 
   // All that the ring ever took is durable, as far as the last step of the recorder can tell.
   bool is_settled() const;
-  // Every session is ended and the room holds all of it, as far as the box knows.
+  // The ring is read, every session ended, and the room holds all of it, as far as the box knows.
   bool is_finished() const;
   // What is to be sent, and what of it the box has written down as acknowledged; null if down.
   std::shared_ptr<const JournalHeads> heads() const;
