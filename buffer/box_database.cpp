@@ -1,5 +1,6 @@
 #include "buffer/box_database.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -10,8 +11,8 @@ namespace pitbox {
 namespace {
 
 constexpr std::int64_t kBoxApplicationId = 0x50424231;  // "PBB1"
-// 2: the order of the sessions, and the room in which one is complete.
-constexpr std::int64_t kBoxFormat = 2;
+// 2: the order of the sessions, and the room in which one is complete. 3: what retention removed.
+constexpr std::int64_t kBoxFormat = 3;
 constexpr int kBoxBusyMs = 500;
 
 constexpr char kCreate[] =
@@ -36,6 +37,12 @@ constexpr char kToForm2[] =
     "ALTER TABLE sessions ADD COLUMN complete_url TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE sessions ADD COLUMN complete_store TEXT NOT NULL DEFAULT '0000000000000000';"
     "PRAGMA user_version = 2";
+constexpr char kToForm3[] =
+    "CREATE TABLE removed(incarnation TEXT NOT NULL, first INTEGER NOT NULL, "
+    "last INTEGER NOT NULL, PRIMARY KEY(incarnation, first)) WITHOUT ROWID;"
+    "CREATE TABLE evicted(incarnation TEXT NOT NULL, first INTEGER NOT NULL, "
+    "last INTEGER NOT NULL, PRIMARY KEY(incarnation, first)) WITHOUT ROWID;"
+    "PRAGMA user_version = 3";
 
 constexpr std::array kStates = {FileState::kLive, FileState::kAside, FileState::kQuarantined,
                                 FileState::kMissing};
@@ -66,7 +73,9 @@ Status migrate_box(Database& database) {
   if (form.value() >= kBoxFormat) return {};
   auto transaction = Transaction::begin(database);
   if (!transaction.ok()) return transaction.status();
-  Status status = database.exec(kToForm2);
+  Status status;
+  if (form.value() < 2) status = database.exec(kToForm2);
+  if (status.ok()) status = database.exec(kToForm3);
   if (status.ok()) status = transaction.value().commit();
   return status;
 }
@@ -132,6 +141,20 @@ Status load_file(const Statement& row, BoxContents& box) {
   return {};
 }
 
+// A table of ranges by incarnation, into that member of the files.
+Status load_ranges(Database& database, const std::string& table, RangeSet FileRecord::*member,
+                   BoxContents& box) {
+  return each(database, "SELECT incarnation, first, last FROM " + table, [&](Statement& row) {
+    const auto incarnation = parse_hex_id(row.text(0));
+    if (!incarnation.ok() || row.integer(1) < 1 || row.integer(2) < row.integer(1)) {
+      return Status::corrupt("a range of " + table);
+    }
+    const auto file = box.files.find(incarnation.value());
+    if (file != box.files.end()) (file->second.*member).add(Range{row.u64(1), row.u64(2)});
+    return Status();
+  });
+}
+
 Result<BoxContents> load_box(Database& database) {
   BoxContents box;
   Status status =
@@ -157,15 +180,11 @@ Result<BoxContents> load_box(Database& database) {
                 "last, needs_plain, rekeyed_from, reason FROM files",
                 [&](Statement& row) { return load_file(row, box); });
   if (!status.ok()) return status;
-  status = each(database, "SELECT incarnation, first, last FROM acknowledged", [&](Statement& row) {
-    const auto incarnation = parse_hex_id(row.text(0));
-    if (!incarnation.ok() || row.integer(1) < 1 || row.integer(2) < row.integer(1)) {
-      return Status::corrupt("an acknowledged range");
-    }
-    const auto file = box.files.find(incarnation.value());
-    if (file != box.files.end()) file->second.acknowledged.add(Range{row.u64(1), row.u64(2)});
-    return Status();
-  });
+  status = load_ranges(database, "acknowledged", &FileRecord::acknowledged, box);
+  if (status.ok() && form.value() >= 3) {
+    status = load_ranges(database, "removed", &FileRecord::removed, box);
+    if (status.ok()) status = load_ranges(database, "evicted", &FileRecord::evicted, box);
+  }
   if (!status.ok()) return status;
   status = each(
       database, "SELECT source, ring_id, position, number, connection, kernel_drops FROM positions",
@@ -213,6 +232,20 @@ Status put_session(Database& database, const SessionRecord& session) {
              });
 }
 
+Status put_ranges(Database& database, const std::string& table, const std::string& incarnation,
+                  const RangeSet& ranges) {
+  Status status = run(database, ("DELETE FROM " + table + " WHERE incarnation = ?").c_str(),
+                      [&](Statement& row) { row.bind_text(1, incarnation); });
+  const std::string insert = "INSERT INTO " + table + "(incarnation, first, last) VALUES(?, ?, ?)";
+  for (const Range& range : ranges.ranges()) {
+    if (!status.ok()) return status;
+    status = run(database, insert.c_str(), [&](Statement& row) {
+      row.bind_text(1, incarnation).bind_u64(2, range.first).bind_u64(3, range.last);
+    });
+  }
+  return status;
+}
+
 Status put_file(Database& database, const FileRecord& file) {
   const std::string incarnation = hex_id(file.incarnation);
   const std::string session = file.session.text();
@@ -239,17 +272,8 @@ Status put_file(Database& database, const FileRecord& file) {
                 .bind_text(12, rekeyed_from)
                 .bind_text(13, file.reason);
           });
-  if (!status.ok()) return status;
-  status = run(database, "DELETE FROM acknowledged WHERE incarnation = ?",
-               [&](Statement& row) { row.bind_text(1, incarnation); });
-  for (const Range& range : file.acknowledged.ranges()) {
-    if (!status.ok()) return status;
-    status = run(database, "INSERT INTO acknowledged(incarnation, first, last) VALUES(?, ?, ?)",
-                 [&](Statement& row) {
-                   row.bind_text(1, incarnation).bind_u64(2, range.first).bind_u64(3, range.last);
-                 });
-  }
-  return status;
+  return status.ok() ? put_ranges(database, "acknowledged", incarnation, file.acknowledged)
+                     : status;
 }
 
 Status put_position(Database& database, const std::string& source, const ConsumedPosition& at) {
@@ -349,6 +373,12 @@ Status BoxDatabase::put_rows(const BoxChange& change) {
   }
   for (const FileRecord& file : change.files) {
     if (status.ok()) status = put_file(database_, file);
+    const bool is_gone_new = std::find(change.gone_of.begin(), change.gone_of.end(),
+                                       file.incarnation) != change.gone_of.end();
+    if (!is_gone_new) continue;
+    const std::string incarnation = hex_id(file.incarnation);
+    if (status.ok()) status = put_ranges(database_, "removed", incarnation, file.removed);
+    if (status.ok()) status = put_ranges(database_, "evicted", incarnation, file.evicted);
   }
   for (const auto& [key, position] : change.positions) {
     if (status.ok()) status = put_position(database_, key.first, position);

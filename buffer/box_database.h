@@ -48,6 +48,8 @@ struct FileRecord {
   std::uint64_t first = 1;
   std::uint64_t last = 0;  // The cut: nothing beyond it counts.
   RangeSet acknowledged;
+  RangeSet removed;          // Batches that were deleted from it.
+  RangeSet evicted;          // What tombstones answer for, wherever those are.
   bool needs_plain = false;  // Sealed, but still with a WAL beside it.
   std::uint64_t rekeyed_from = 0;
   std::string reason;  // Why it is no longer live.
@@ -75,6 +77,9 @@ struct BoxChange {
   std::vector<SessionRecord> sessions;
   std::vector<FileRecord> files;
   RingPositions positions;
+  // Incarnations of those `files` whose `removed` and `evicted` are to be written too: they are
+  // long, and change seldom.
+  std::vector<std::uint64_t> gone_of{};
   // False: a power cut may undo it (never a kill).
   bool is_durable = true;
 };

@@ -6,9 +6,9 @@ namespace pitbox {
 namespace {
 
 constexpr std::array<RejectReason, kRejectReasons> kAllRejectReasons = {
-    RejectReason::kMalformed,  RejectReason::kChecksum, RejectReason::kUnknownGroup,
-    RejectReason::kLimit,      RejectReason::kTorn,     RejectReason::kDuplicate,
-    RejectReason::kUnsupported};
+    RejectReason::kMalformed,   RejectReason::kChecksum, RejectReason::kUnknownGroup,
+    RejectReason::kLimit,       RejectReason::kTorn,     RejectReason::kDuplicate,
+    RejectReason::kUnsupported, RejectReason::kNoSpace};
 static_assert(static_cast<std::size_t>(kAllRejectReasons.back()) + 1 == kRejectReasons);
 
 // Calls `visit(name, counter)` for every counter there is: the one list of names, for storing and
@@ -32,6 +32,10 @@ void for_each_counter(Terms& terms, const Visit& visit) {
   visit("entries.journaled", terms.entries.journaled);
   visit("entries.acknowledged", terms.entries.acknowledged);
   visit("entries.pending", terms.entries.pending);
+  for (std::size_t i = 0; i < kEvictReasons; ++i) {
+    visit("entries.evicted." + std::string(to_string(static_cast<EvictReason>(i))),
+          terms.entries.evicted[i]);
+  }
   visit("entries.rekeyed", terms.entries_rekeyed);
   visit("batches.journaled", terms.batches_journaled);
   visit("events.journaled", terms.events_journaled);
@@ -39,6 +43,8 @@ void for_each_counter(Terms& terms, const Visit& visit) {
   visit("laps.journaled", terms.laps_journaled);
   visit("bytes.journaled", terms.bytes_journaled);
   visit("bytes.acknowledged", terms.bytes_acknowledged);
+  visit("records.evicted", terms.records_evicted);
+  visit("bytes.evicted", terms.bytes_evicted);
   visit("gaps", terms.gaps);
   visit("unheard", terms.unheard);
   visit("journals.replaced", terms.journals_replaced);
@@ -63,6 +69,22 @@ std::string_view to_string(DropReason reason) {
       return "ring.lost";
   }
   return "unknown.unknown";
+}
+
+std::string_view to_string(EvictReason reason) {
+  switch (reason) {
+    case EvictReason::kDiskFull:
+      return "disk_full";
+    case EvictReason::kQuota:
+      return "quota";
+    case EvictReason::kRoomLost:
+      return "room_lost";
+  }
+  return "unknown";
+}
+
+std::uint64_t Conservation::Entries::evicted_sum() const {
+  return sum(evicted);
 }
 
 std::uint64_t Conservation::Messages::dropped_sum() const {
@@ -97,9 +119,22 @@ std::vector<std::string> Conservation::violations() const {
        messages.decoded + messages.in_ring + messages.dropped_sum());
   hold("records: decoded = journaled + building + rejected", records.decoded,
        records.journaled + records.building + records.rejected_sum());
-  hold("entries: journaled = acknowledged + pending", entries.journaled,
-       entries.acknowledged + entries.pending);
+  hold("entries: journaled = acknowledged + pending + evicted", entries.journaled,
+       entries.acknowledged + entries.pending + entries.evicted_sum());
   return found;
+}
+
+EntryTerms entry_terms(Range issued, const RangeSet& acknowledged, const RangeSet& evicted) {
+  EntryTerms terms;
+  if (issued.first > issued.last) return terms;
+  // What was evicted stays so, also when the room acknowledges the tombstone.
+  RangeSet held = acknowledged;
+  for (const Range& range : evicted.ranges()) held.remove(range);
+  terms.acknowledged = held.count();
+  terms.evicted = evicted.count();
+  held.add_all(evicted);
+  for (const Range& range : held.missing(issued)) terms.pending += range.last - range.first + 1;
+  return terms;
 }
 
 }  // namespace pitbox

@@ -2,7 +2,8 @@
 //
 //   messages   heard = decoded + in_ring + sum of dropped
 //   records    decoded = journaled + building + sum of rejected
-//   entries    journaled = acknowledged + pending   (batches and events; of all incarnations)
+//   entries    journaled = acknowledged + pending + sum of evicted
+//              (batches and events; of all incarnations; evicted: nobody has them)
 //
 // Each term is counted where it happens: heard from the ring's own numbers, decoded where a decoder
 // returns, building where rows are appended, journaled from what was encoded and committed,
@@ -36,9 +37,17 @@ enum class DropReason : std::uint8_t {
   kRingDamaged,  // ring.damaged: the mapping held no message where one was promised.
   kRingLost,     // ring.lost: heard, but its ring did not outlive a reboot.
 };
+// Why an entry that the room did not have was given up: a tombstone's reason.
+enum class EvictReason : std::uint8_t {
+  kDiskFull,  // disk_full
+  kQuota,     // quota: more than the configuration allows.
+  kRoomLost,  // room_lost: deleted here when the room had it, which it has not any more.
+};
 inline constexpr std::size_t kDropReasons = 4;
-inline constexpr std::size_t kRejectReasons = 7;
+inline constexpr std::size_t kEvictReasons = 3;
+inline constexpr std::size_t kRejectReasons = 8;
 std::string_view to_string(DropReason reason);
+std::string_view to_string(EvictReason reason);
 
 struct Conservation {
   struct Messages {
@@ -61,6 +70,8 @@ struct Conservation {
     std::uint64_t journaled = 0;
     std::uint64_t acknowledged = 0;
     std::uint64_t pending = 0;
+    std::array<std::uint64_t, kEvictReasons> evicted{};
+    std::uint64_t evicted_sum() const;
   } entries;
 
   std::uint64_t batches_journaled = 0;
@@ -69,6 +80,8 @@ struct Conservation {
   std::uint64_t laps_journaled = 0;
   std::uint64_t bytes_journaled = 0;
   std::uint64_t bytes_acknowledged = 0;
+  std::uint64_t records_evicted = 0;
+  std::uint64_t bytes_evicted = 0;
   // Entries journaled a second time, under a new incarnation. The first ones stay pending until the
   // room acknowledges the tombstone that answers for them.
   std::uint64_t entries_rekeyed = 0;
@@ -83,7 +96,8 @@ struct Conservation {
     records.rejected[static_cast<std::size_t>(reason)] += count;
   }
   std::uint64_t pending_bytes() const {
-    return bytes_journaled > bytes_acknowledged ? bytes_journaled - bytes_acknowledged : 0;
+    const std::uint64_t gone = bytes_acknowledged + bytes_evicted;
+    return bytes_journaled > gone ? bytes_journaled - gone : 0;
   }
 
   // Adds every stored name to `out`. The terms that are states and not sums (in_ring, building,
@@ -94,5 +108,13 @@ struct Conservation {
   // One sentence for each equation that does not hold; empty if all do.
   std::vector<std::string> violations() const;
 };
+
+// What became of a file's entries: the three are disjoint, and together all of `issued`.
+struct EntryTerms {
+  std::uint64_t acknowledged = 0;
+  std::uint64_t pending = 0;
+  std::uint64_t evicted = 0;
+};
+EntryTerms entry_terms(Range issued, const RangeSet& acknowledged, const RangeSet& evicted);
 
 }  // namespace pitbox

@@ -20,6 +20,8 @@ std::string_view to_string(RejectReason reason) {
       return "duplicate";
     case RejectReason::kUnsupported:
       return "unsupported";
+    case RejectReason::kNoSpace:
+      return "no_space";
   }
   CHECK(false);
 }

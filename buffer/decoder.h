@@ -34,6 +34,7 @@ enum class RejectReason : std::uint8_t {
   kTorn,          // A stream ended in the middle of it.
   kDuplicate,     // Its sequence number was seen already.
   kUnsupported,   // Valid, but nothing Pitbox keeps (an NMEA sentence without a position, say).
+  kNoSpace,       // Decoded, and the disk is full (the recorder's reason, not a decoder's).
 };
 std::string_view to_string(RejectReason reason);
 

@@ -14,6 +14,14 @@ NewEvent finish(const words::Event& event, std::string kind, std::string car = {
                   .bytes = serialise_event(event)};
 }
 
+// As the `laps` table has it.
+words::Lap::Kind lap_kind(std::string_view kind) {
+  for (const LapKind known : {LapKind::kOut, LapKind::kTimed, LapKind::kIn, LapKind::kPit}) {
+    if (kind == to_string(known)) return static_cast<words::Lap::Kind>(known);
+  }
+  return words::Lap::KIND_UNSPECIFIED;
+}
+
 words::Event at(BootNs now) {
   words::Event event;
   event.set_time_ns(now);
@@ -89,14 +97,33 @@ NewEvent lap_event(const LapRecord& lap, std::int64_t started_at_ms, BootNs now)
 }
 
 NewEvent tombstone_event(std::uint64_t incarnation, Range range, std::string_view reason,
-                         BootNs now) {
+                         BootNs now, std::uint64_t records, const std::vector<StoredLap>& laps) {
   words::Event event = at(now);
   words::Tombstone& word = *event.mutable_tombstone();
   word.set_incarnation(incarnation);
   word.set_first(range.first);
   word.set_last(range.last);
   word.set_reason(std::string(reason));
+  word.set_records(records);
+  for (const StoredLap& lap : laps) {
+    if (static_cast<std::size_t>(word.laps_size()) == kTombstoneLaps) break;
+    words::Lap& named = *word.add_laps();
+    named.set_car(lap.car);
+    named.set_lap(lap.lap);
+    named.set_kind(lap_kind(lap.kind));
+    named.set_lap_time_ms(lap.lap_time_ms);
+    for (const std::int64_t time : lap.sector_time_ms) named.add_sector_time_ms(time);
+    named.set_started_at_ms(lap.started_at_ms);
+    named.set_evidence(lap.evidence);
+  }
   return finish(event, "tombstone");
+}
+
+NewEvent mark_event(const std::string& car, const std::string& text, BootNs now) {
+  words::Event event = at(now);
+  event.mutable_mark()->set_car(car);
+  event.mutable_mark()->set_text(text);
+  return finish(event, "mark", car);
 }
 
 std::optional<ClockReading> parse_clock_anchor(std::string_view bytes) {

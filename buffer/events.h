@@ -9,10 +9,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "buffer/clock.h"
 #include "buffer/gap_tracker.h"
 #include "buffer/journal.h"
+#include "buffer/journal_reader.h"
 #include "buffer/lap_engine.h"
 #include "proto/ranges.h"
 
@@ -34,9 +36,14 @@ NewEvent session_end_event(std::int64_t wall_ms, BootNs now);
 NewEvent session_bound_event(const std::string& platform_id, BootNs now);
 NewEvent gap_event(const Gap& gap, BootNs now);
 NewEvent lap_event(const LapRecord& lap, std::int64_t started_at_ms, BootNs now);
-// `range` of `incarnation` has no content of its own any more.
+// `range` of `incarnation` has no content of its own any more. `records`: rows in it, 0 if nobody
+// counted them; `laps`: that lose data by it, of which at most kTombstoneLaps are named.
+inline constexpr std::size_t kTombstoneLaps = 256;
 NewEvent tombstone_event(std::uint64_t incarnation, Range range, std::string_view reason,
-                         BootNs now);
+                         BootNs now, std::uint64_t records = 0,
+                         const std::vector<StoredLap>& laps = {});
+// Somebody asked that this moment's lap is kept. `car` may be empty: all cars.
+NewEvent mark_event(const std::string& car, const std::string& text, BootNs now);
 
 // The reading in a stored clock anchor; nothing if `bytes` is not one.
 std::optional<ClockReading> parse_clock_anchor(std::string_view bytes);

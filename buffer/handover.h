@@ -80,6 +80,8 @@ struct FileHead {
   std::uint64_t rekeyed_from = 0;
   bool sealed = false;    // Nothing more will be appended.
   RangeSet acknowledged;  // As far as the recorder has written it down.
+  RangeSet removed;       // Batches that were deleted here.
+  RangeSet evicted;       // What tombstones answer for: not to be sent any more.
 };
 struct SessionHeads {
   SessionInfo info;

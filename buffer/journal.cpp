@@ -120,6 +120,8 @@ struct Journal::State {
   std::uint64_t wal_bytes_at_open = 0;
   std::uint64_t last_at_close = 0;
   RangeSet acknowledged_at_close;
+  RangeSet removed_at_close;
+  EvictedRanges evicted_at_close;
 
   // As of the last commit.
   std::map<std::string, ConsumedPosition> positions;
@@ -141,6 +143,8 @@ struct Journal::State {
 Database Journal::State::close() {
   last_at_close = writer->last_sequence();
   acknowledged_at_close = writer->acknowledged();
+  removed_at_close = writer->removed();
+  evicted_at_close = writer->evicted();
   writer.reset();
   Database closing = *std::move(database);
   database.reset();
@@ -373,6 +377,18 @@ const Counters& Journal::counters() const {
 }
 const RangeSet& Journal::acknowledged() const {
   return state_->writer ? state_->writer->acknowledged() : state_->acknowledged_at_close;
+}
+const RangeSet& Journal::removed() const {
+  return state_->writer ? state_->writer->removed() : state_->removed_at_close;
+}
+const EvictedRanges& Journal::evicted() const {
+  return state_->writer ? state_->writer->evicted() : state_->evicted_at_close;
+}
+
+std::uint64_t Journal::reusable_bytes() const {
+  if (!state_->database) return 0;
+  const auto pages = state_->database->integer("PRAGMA freelist_count");
+  return pages.ok() ? static_cast<std::uint64_t>(pages.value()) * state_->page_bytes : 0;
 }
 
 }  // namespace pitbox

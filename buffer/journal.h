@@ -60,6 +60,9 @@ struct ConsumedPosition {
   std::uint32_t kernel_drops = 0;  // ...and its drop count then.
 };
 
+// Ranges of sequences by incarnation, of whatever file of the session, that tombstones answer for.
+using EvictedRanges = std::map<std::uint64_t, RangeSet>;
+
 // Named counters, as in docs/journal.md ("Counters"), e.g. "messages.decoded".
 using Counters = std::map<std::string, std::uint64_t>;
 
@@ -97,6 +100,11 @@ struct Commit {
   std::vector<Range> acknowledged;
   // First forget what was acknowledged before (the room's Welcome wins).
   bool acknowledged_replaces = false;
+  // What the tombstones among `events` answer for (or those of an earlier file did): to be added.
+  EvictedRanges evicted;
+  // Batches of this file to be deleted: they are acknowledged, or evicted. The newest batch stays,
+  // because the next one's running totals follow from it.
+  std::vector<Range> removed;
 };
 
 class Journal {
@@ -166,6 +174,10 @@ class Journal {
   const std::string& lap_state() const;
   const Counters& counters() const;
   const RangeSet& acknowledged() const;
+  const RangeSet& removed() const;
+  const EvictedRanges& evicted() const;
+  // Space inside the file that the next batches will use: pages of removed ones. Costs a look-up.
+  std::uint64_t reusable_bytes() const;
 
  private:
   struct State;

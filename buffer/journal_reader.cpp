@@ -201,6 +201,54 @@ Result<RangeSet> JournalReader::acknowledged() {
   return ranges;
 }
 
+Result<RangeSet> JournalReader::removed() {
+  auto ranges = read_removed(*state_->database);
+  if (!ranges.ok()) return state_->named(ranges.status());
+  if (state_->cut < kNoCut) ranges.value().remove(Range{state_->cut + 1, kNoCut});
+  return ranges;
+}
+
+Result<EvictedRanges> JournalReader::evicted() {
+  auto ranges = read_evicted(*state_->database);
+  if (!ranges.ok()) return state_->named(ranges.status());
+  return ranges;
+}
+
+Result<std::vector<StoredMoment>> JournalReader::moments(std::string_view kind) {
+  auto rows = state_->database->prepare(
+      "SELECT sequence, car, time_ns FROM events WHERE kind = ? ORDER BY sequence");
+  if (!rows.ok()) return state_->named(rows.status());
+  rows.value().bind_text(1, kind);
+  std::vector<StoredMoment> moments;
+  while (moments.size() < kMaxNamedRows) {
+    const auto stepped = rows.value().step();
+    if (!stepped.ok()) return state_->named(stepped.status());
+    if (!stepped.value()) break;
+    StoredMoment moment{.sequence = rows.value().u64(0),
+                        .car = std::string(rows.value().text(1)),
+                        .time_ns = rows.value().integer(2)};
+    const bool is_sound = moment.sequence <= state_->cut && is_car_name(moment.car, true);
+    if (is_sound) moments.push_back(std::move(moment));
+  }
+  return moments;
+}
+
+Result<std::uint64_t> JournalReader::newest_batch() {
+  const auto newest = state_->database->integer("SELECT coalesce(max(sequence), 0) FROM batches");
+  if (!newest.ok()) return state_->named(newest.status());
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(newest.value(), 0));
+}
+
+Result<std::vector<BatchFacts>> JournalReader::facts(Range range) {
+  std::vector<BatchFacts> found;
+  range.last = std::min(range.last, state_->cut);
+  if (range.first > range.last) return found;
+  const Status read = state_->rows->facts(range, found);
+  if (!read.ok() && found.empty()) return state_->named(read);
+  std::erase_if(found, [&](const BatchFacts& batch) { return batch.last > state_->cut; });
+  return found;
+}
+
 Result<Counters> JournalReader::counters() {
   auto counters = read_counters(*state_->database);
   if (!counters.ok()) return state_->named(counters.status());

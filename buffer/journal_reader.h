@@ -50,6 +50,23 @@ struct StoredLap {
   std::string evidence;
 };
 
+struct StoredMoment {  // An event without its content.
+  std::uint64_t sequence = 0;
+  std::string car;  // May be empty.
+  std::int64_t time_ns = 0;
+};
+
+// A batch without its content.
+struct BatchFacts {
+  std::uint64_t first = 0;  // Sequences.
+  std::uint64_t last = 0;
+  std::string car;
+  std::int64_t first_ns = 0;
+  std::int64_t last_ns = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;
+};
+
 class JournalReader {
  public:
   // kCorrupt if it is no journal, or of a format more than one step newer; kTryAgain if locked.
@@ -78,6 +95,8 @@ class JournalReader {
   Result<std::uint64_t> first_sequence();
   Result<std::uint64_t> last_sequence();
   Result<RangeSet> acknowledged();
+  Result<RangeSet> removed();       // Batches that were deleted from it.
+  Result<EvictedRanges> evicted();  // What tombstones in it, or in earlier files, answer for.
   Result<Counters> counters();
   Result<std::map<std::string, ConsumedPosition>> positions();
   Result<std::map<std::string, std::string>> decoder_states();
@@ -91,6 +110,12 @@ class JournalReader {
   // Null if the file has none with that prefix. Cached.
   Result<DefinitionPtr> definition(std::uint64_t prefix);
 
+  // The events of a kind, in order of sequence; at most 65,536.
+  Result<std::vector<StoredMoment>> moments(std::string_view kind);
+  // Sequence of the newest batch; 0 if there is none.
+  Result<std::uint64_t> newest_batch();
+  // At most 64 batches that begin within `range`, in order.
+  Result<std::vector<BatchFacts>> facts(Range range);
   // The entry that holds `sequence`. kRejected if the file does not hold it.
   Result<StoredEntry> entry(std::uint64_t sequence);
   // Calls `visit` for each entry with first >= `from`, in order, until it returns false or all that

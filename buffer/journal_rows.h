@@ -34,6 +34,10 @@ class JournalRows {
   enum class Table : std::uint8_t { kEvents, kBatches, kLaps };
   Status sequences(Table table, Range range, std::vector<std::uint64_t>& out);
 
+  // The first kRowsPerStep batches that begin within `range`, without their content. What was found
+  // before a failure is in `out`.
+  Status facts(Range range, std::vector<BatchFacts>& out);
+
   // Running totals at the edges of `range`.
   struct Edge {
     bool found = false;
@@ -52,6 +56,7 @@ class JournalRows {
   Statement event_keys_;
   Statement batch_keys_;
   Statement lap_keys_;
+  Statement facts_;
   Statement first_event_;
   Statement last_event_;
   Statement first_batch_;

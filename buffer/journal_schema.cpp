@@ -15,6 +15,7 @@ namespace {
 struct TableText {
   const char* name;
   const char* create;
+  std::int64_t form = 1;  // The first that has it.
 };
 
 // These texts are never changed: check_journal_tables() compares them with what a file says. A
@@ -51,6 +52,12 @@ constexpr std::array kTables = {
               "CREATE TABLE decoder_state(source TEXT PRIMARY KEY, state BLOB NOT NULL)"},
     TableText{"lap_state", "CREATE TABLE lap_state(id INTEGER PRIMARY KEY, state BLOB NOT NULL)"},
     TableText{"counters", "CREATE TABLE counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL)"},
+    TableText{"removed", "CREATE TABLE removed(first INTEGER PRIMARY KEY, last INTEGER NOT NULL)",
+              2},
+    TableText{"evicted",
+              "CREATE TABLE evicted(incarnation INTEGER NOT NULL, first INTEGER NOT NULL, "
+              "last INTEGER NOT NULL, PRIMARY KEY(incarnation, first)) WITHOUT ROWID",
+              2},
 };
 
 // One row per name; `take` returns the refusal of a row that has not the right shape.
@@ -141,6 +148,7 @@ Status check_journal_tables(Database& database) {
       database.prepare("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?");
   if (!look_up.ok()) return look_up.status();
   for (const TableText& table : kTables) {
+    if (table.form > format.value()) continue;
     Statement& statement = look_up.value();
     const auto found = statement.bind_text(1, table.name).step();
     if (!found.ok()) return found.status();
@@ -158,9 +166,14 @@ Status check_journal_tables(Database& database) {
 Status migrate_journal(Database& database) {
   const auto format = database.integer("PRAGMA user_version");
   if (!format.ok()) return format.status();
-  // Form 1 is the first; the steps from 1 to 2 and so on go here, in order, and each ends by
-  // setting user_version. A newer form is left as it is.
-  return {};
+  // Each step so far only adds tables. A newer form is left as it is.
+  if (format.value() >= kJournalFormat) return {};
+  for (const TableText& table : kTables) {
+    if (table.form <= format.value()) continue;
+    Status created = database.exec(table.create);
+    if (!created.ok()) return created;
+  }
+  return database.exec(("PRAGMA user_version = " + std::to_string(kJournalFormat)).c_str());
 }
 
 Status put_meta(Database& database, std::string_view key, std::string_view value) {
@@ -317,10 +330,17 @@ Result<std::string> read_lap_state(Database& database) {
   return state;
 }
 
-Result<RangeSet> read_acknowledged(Database& database) {
+namespace {
+
+// A table of sorted, disjoint ranges. In a file of an earlier form it is not there: none.
+Result<RangeSet> read_ranges(Database& database, const std::string& table) {
+  const auto is_there = database.integer(
+      "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '" + table + "'");
+  if (!is_there.ok()) return is_there.status();
   RangeSet ranges;
+  if (is_there.value() == 0) return ranges;
   std::int64_t end = 0;
-  Status read = each_row(database, "SELECT first, last FROM acknowledged ORDER BY first",
+  Status read = each_row(database, "SELECT first, last FROM " + table + " ORDER BY first",
                          kMaxRangeRows, [&](Statement& row) -> Status {
                            const Range range{row.u64(0), row.u64(1)};
                            if (row.integer(0) <= end || row.integer(1) < row.integer(0)) {
@@ -330,8 +350,35 @@ Result<RangeSet> read_acknowledged(Database& database) {
                            ranges.add(range);
                            return {};
                          });
-  if (!read.ok()) return std::move(read).within("acknowledged");
+  if (!read.ok()) return std::move(read).within(table);
   return ranges;
+}
+
+}  // namespace
+
+Result<RangeSet> read_acknowledged(Database& database) {
+  return read_ranges(database, "acknowledged");
+}
+
+Result<RangeSet> read_removed(Database& database) {
+  return read_ranges(database, "removed");
+}
+
+Result<EvictedRanges> read_evicted(Database& database) {
+  const auto form = database.integer("PRAGMA user_version");
+  if (!form.ok()) return form.status();
+  EvictedRanges evicted;
+  if (form.value() < 2) return evicted;
+  Status read = each_row(database, "SELECT incarnation, first, last FROM evicted", kMaxRangeRows,
+                         [&](Statement& row) -> Status {
+                           if (row.integer(1) < 1 || row.integer(2) < row.integer(1)) {
+                             return Status::corrupt("a range that is none");
+                           }
+                           evicted[row.u64(0)].add(Range{row.u64(1), row.u64(2)});
+                           return {};
+                         });
+  if (!read.ok()) return std::move(read).within("evicted");
+  return evicted;
 }
 
 Result<JournalTotals> read_totals(Database& database) {

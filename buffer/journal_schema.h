@@ -24,13 +24,14 @@
 namespace pitbox {
 
 inline constexpr std::int64_t kJournalApplicationId = 0x50424A31;  // "PBJ1"
-inline constexpr std::int64_t kJournalFormat = 1;
+// 2: what was removed, and what tombstones answer for.
+inline constexpr std::int64_t kJournalFormat = 2;
 
 // The longest value any table may hold, for SQLite's own limit when reading.
 inline constexpr int kMaxJournalValueBytes = static_cast<int>(kMaxBatchBytes) + (1 << 20);
 inline constexpr std::size_t kMaxNamedRows = 65'536;       // Counters.
 inline constexpr std::size_t kMaxSourceRows = 1024;        // Of `positions` and `decoder_state`.
-inline constexpr std::size_t kMaxRangeRows = 1'048'576;    // Of `acknowledged`.
+inline constexpr std::size_t kMaxRangeRows = 1'048'576;    // Of each table of ranges.
 inline constexpr std::size_t kMaxDefinitionRows = 65'536;  // Definitions in one file.
 
 // The rows of `meta`.
@@ -69,6 +70,9 @@ Result<std::map<std::string, ConsumedPosition>> read_positions(Database& databas
 Result<std::map<std::string, std::string>> read_decoder_states(Database& database);
 Result<std::string> read_lap_state(Database& database);
 Result<RangeSet> read_acknowledged(Database& database);
+// Empty in a file of form 1.
+Result<RangeSet> read_removed(Database& database);
+Result<EvictedRanges> read_evicted(Database& database);
 
 // Running totals as the last row of each table has them.
 struct JournalTotals {

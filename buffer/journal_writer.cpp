@@ -92,6 +92,14 @@ Result<JournalWriter> JournalWriter::prepare(Database& database) {
   make(writer.forget_acknowledged_, "DELETE FROM acknowledged");
   make(writer.drop_acknowledged_, "DELETE FROM acknowledged WHERE first BETWEEN ? AND ?");
   make(writer.put_acknowledged_, "INSERT INTO acknowledged(first, last) VALUES(?, ?)");
+  // The newest batch stays: the next one's running totals follow from it.
+  make(writer.remove_batches_,
+       "DELETE FROM batches WHERE sequence BETWEEN ? AND ? AND last_sequence <= ?2 AND "
+       "sequence < (SELECT max(sequence) FROM batches)");
+  make(writer.drop_removed_, "DELETE FROM removed WHERE first BETWEEN ? AND ?");
+  make(writer.put_removed_, "INSERT INTO removed(first, last) VALUES(?, ?)");
+  make(writer.drop_evicted_, "DELETE FROM evicted WHERE incarnation = ? AND first BETWEEN ? AND ?");
+  make(writer.put_evicted_, "INSERT INTO evicted(incarnation, first, last) VALUES(?, ?, ?)");
   if (status.ok()) status = writer.load(database);
   if (!status.ok()) return status;
   return writer;
@@ -107,6 +115,12 @@ Status JournalWriter::load(Database& database) {
   auto ranges = read_acknowledged(database);
   if (!ranges.ok()) return ranges.status();
   now_.acknowledged = std::move(ranges).take();
+  auto removed = read_removed(database);
+  if (!removed.ok()) return removed.status();
+  now_.removed = std::move(removed).take();
+  auto evicted = read_evicted(database);
+  if (!evicted.ok()) return evicted.status();
+  now_.evicted = std::move(evicted).take();
   auto names = database.prepare("SELECT prefix, name FROM definitions");
   if (!names.ok()) return names.status();
   for (;;) {
@@ -153,6 +167,10 @@ Status JournalWriter::check(const Commit& commit) const {
   for (const Range& range : commit.acknowledged) {
     if (range.first < 1 || range.last < range.first) keep(Status::rejected("a range that is none"));
   }
+  for (const Range& range : commit.removed) {
+    const bool is_there = range.first >= 1 && range.first <= range.last && range.last <= now_.last;
+    if (!is_there) keep(Status::rejected("batches to be removed that do not exist"));
+  }
   keep(check_definitions(commit));
   return std::move(status).within("commit");
 }
@@ -189,6 +207,8 @@ Result<Journal::Committed> JournalWriter::write(const Commit& commit) {
   if (status.ok()) status = write_laps(commit, first);
   if (status.ok()) status = write_states(commit);
   if (status.ok()) status = write_acknowledged(commit);
+  if (status.ok()) status = write_evicted(commit);
+  if (status.ok()) status = write_removed(commit);
   if (!status.ok()) return status;
   return Journal::Committed{.first = first,
                             .last = next_.last,
@@ -302,6 +322,27 @@ Status JournalWriter::write_states(const Commit& commit) {
   return status;
 }
 
+namespace {
+
+// Adds `range` to `set`; then `drop(first, last)` and `put(first, last)` make its rows say so: the
+// range that now holds it takes the place of those it swallowed.
+template <typename Drop, typename Put>
+Status add_stored(RangeSet& set, const Range& range, Drop drop, Put put) {
+  if (set.contains(range)) return {};
+  set.add(range);
+  const auto whole = std::find_if(set.ranges().begin(), set.ranges().end(),
+                                  [&](const Range& r) { return r.last >= range.last; });
+  CHECK(whole != set.ranges().end());
+  Status status = drop(*whole);
+  return status.ok() ? put(*whole) : status;
+}
+
+Status run_with(Statement& statement, const Range& range) {
+  return statement.bind_u64(1, range.first).bind_u64(2, range.last).run();
+}
+
+}  // namespace
+
 Status JournalWriter::write_acknowledged(const Commit& commit) {
   RangeSet& held = next_.acknowledged;
   if (commit.acknowledged_replaces) {
@@ -311,16 +352,38 @@ Status JournalWriter::write_acknowledged(const Commit& commit) {
   }
   for (Range range : commit.acknowledged) {
     range.last = std::min(range.last, now_.last);
-    if (range.first > range.last || held.contains(range)) continue;
-    held.add(range);
-    // The stored range that now holds it, in place of those it swallowed.
-    const auto whole = std::find_if(held.ranges().begin(), held.ranges().end(),
-                                    [&](const Range& r) { return r.last >= range.last; });
-    CHECK(whole != held.ranges().end());
-    Status status = drop_acknowledged_.bind_u64(1, whole->first).bind_u64(2, whole->last).run();
+    if (range.first > range.last) continue;
+    Status status = add_stored(
+        held, range, [&](const Range& r) { return run_with(drop_acknowledged_, r); },
+        [&](const Range& r) { return run_with(put_acknowledged_, r); });
     if (!status.ok()) return status;
-    status = put_acknowledged_.bind_u64(1, whole->first).bind_u64(2, whole->last).run();
+  }
+  return {};
+}
+
+Status JournalWriter::write_removed(const Commit& commit) {
+  for (const Range& range : commit.removed) {
+    Status status = run_with(remove_batches_, range);
     if (!status.ok()) return status;
+    status = add_stored(
+        next_.removed, range, [&](const Range& r) { return run_with(drop_removed_, r); },
+        [&](const Range& r) { return run_with(put_removed_, r); });
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+Status JournalWriter::write_evicted(const Commit& commit) {
+  for (const auto& [incarnation, added] : commit.evicted) {
+    const auto run = [id = incarnation](Statement& statement, const Range& range) {
+      return statement.bind_u64(1, id).bind_u64(2, range.first).bind_u64(3, range.last).run();
+    };
+    for (const Range& range : added.ranges()) {
+      Status status = add_stored(
+          next_.evicted[incarnation], range, [&](const Range& r) { return run(drop_evicted_, r); },
+          [&](const Range& r) { return run(put_evicted_, r); });
+      if (!status.ok()) return status;
+    }
   }
   return {};
 }

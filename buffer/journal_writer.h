@@ -35,6 +35,8 @@ class JournalWriter {
 
   std::uint64_t last_sequence() const { return now_.last; }
   const RangeSet& acknowledged() const { return now_.acknowledged; }
+  const RangeSet& removed() const { return now_.removed; }
+  const EvictedRanges& evicted() const { return now_.evicted; }
 
  private:
   JournalWriter() = default;
@@ -45,11 +47,15 @@ class JournalWriter {
   Status write_laps(const Commit& commit, std::uint64_t first_event);
   Status write_states(const Commit& commit);
   Status write_acknowledged(const Commit& commit);
+  Status write_removed(const Commit& commit);
+  Status write_evicted(const Commit& commit);
 
   struct Standing {
     std::uint64_t last = 0;
     JournalTotals totals;
     RangeSet acknowledged;
+    RangeSet removed;
+    EvictedRanges evicted;
   };
   Standing now_;
   Standing next_;  // While a transaction is open.
@@ -67,6 +73,11 @@ class JournalWriter {
   Statement forget_acknowledged_;
   Statement drop_acknowledged_;
   Statement put_acknowledged_;
+  Statement remove_batches_;
+  Statement drop_removed_;
+  Statement put_removed_;
+  Statement drop_evicted_;
+  Statement put_evicted_;
 };
 
 }  // namespace pitbox

@@ -27,7 +27,8 @@ Recorder::Recorder(Options options, Parts parts)
       on_published_(std::move(parts.on_published)),
       store_(std::move(parts.store)),
       intake_(options_.intake, std::move(parts.make_lap_engine)),
-      commands_(options_.commands_max) {
+      commands_(options_.commands_max),
+      space_(options_.space, store_->directory()) {
   for (RecorderSource& source : parts.sources) sources_.emplace_back(std::move(source));
 }
 
@@ -65,6 +66,7 @@ std::size_t Recorder::step(BootNs now) {
     work += read_sources(now);
     work += finish_boundary(now);
     work += rekey(now);
+    if (state_ != RecorderState::kHolding) work += make_room(now);
   }
   if (!boundary_) {
     for (SourceReader& source : sources_) source.count_heard(intake_);
@@ -168,7 +170,7 @@ std::size_t Recorder::maintain(BootNs now) {
   if (state_ != RecorderState::kRecording || checkpointed_) return 0;
   const bool is_idle =
       due_ns_ == kNever && now >= last_commit_ns_ + to_ns(options_.idle_checkpoint);
-  if (!is_idle && journal_->wal_bytes() <= options_.wal_bytes_target) return 0;
+  if (!is_idle && journal_->wal_bytes() <= space_.wal_bytes(options_.wal_bytes_target)) return 0;
   checkpointed_ = true;  // Once per commit: a reader that is in the way is not waited for.
   const Status status = journal_->checkpoint();
   if (!status.ok() && status.code() != Code::kTryAgain) fail_journal(status, now);
@@ -189,10 +191,16 @@ Conservation Recorder::conservation_now() const {
   now.messages.in_ring = absent_in_ring_;
   for (const SourceReader& source : sources_) now.messages.in_ring += source.in_ring();
   if (journal_ == nullptr) return now;  // Entries are as of the last commit.
-  const std::uint64_t held = journal_->acknowledged().count();
-  now.entries.acknowledged = sealed_acknowledged_ + held;
-  now.entries.pending = sealed_pending_ + (journal_->last_sequence() - held);
+  const EntryTerms live =
+      entry_terms({1, journal_->last_sequence()}, journal_->acknowledged(), live_evicted());
+  now.entries.acknowledged = sealed_.acknowledged + live.acknowledged;
+  now.entries.pending = sealed_.pending + live.pending;
   return now;
+}
+
+RangeSet Recorder::live_evicted() const {
+  const auto found = journal_->evicted().find(journal_->incarnation());
+  return found == journal_->evicted().end() ? RangeSet{} : found->second;
 }
 
 void Recorder::publish_snapshot(BootNs now) {
@@ -219,6 +227,8 @@ void Recorder::publish_snapshot(BootNs now) {
   snapshot.law_violations = law_violations_;
   snapshot.last_violation = last_violation_;
   snapshot.rekeying = rekeying_from_ != 0;
+  snapshot.space = space_.space();
+  snapshot.is_starving = is_starving_;
   snapshot.error = error_;
   snapshot.error_ns = error_ns_;
   snapshot_.put(std::move(snapshot));

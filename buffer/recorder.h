@@ -48,12 +48,33 @@
 #include "buffer/live_values.h"
 #include "buffer/recorder_commands.h"
 #include "buffer/rekeying.h"
+#include "buffer/retention.h"
 #include "buffer/runner.h"
 #include "buffer/session_store.h"
 #include "buffer/snapshot.h"
 #include "buffer/source_reader.h"
+#include "buffer/space_keeper.h"
 
 namespace pitbox {
+
+// Batches that are given up though nobody else has them.
+struct Evicted {
+  EvictReason reason = EvictReason::kDiskFull;
+  std::vector<NewEvent> tombstones{};
+  EvictedRanges ranges{};
+  std::uint64_t entries = 0;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+
+  void count_in(Conservation& counts) const;
+};
+
+// What a commit does beside journaling what was read.
+struct CommitExtras {
+  std::vector<NewEvent> last_events{};
+  std::optional<Evicted> evicted{};
+  std::vector<Range> removed{};
+};
 
 class Recorder {
  public:
@@ -70,6 +91,7 @@ class Recorder {
     std::size_t reports_per_step = 64;  // Of each kind.
     std::size_t commands_max = 16;
     Intake::Options intake;
+    SpaceKeeper::Options space;
   };
   struct Parts {
     std::unique_ptr<SessionStore> store;
@@ -113,15 +135,17 @@ class Recorder {
   void publish(BootNs now);
   void publish_snapshot(BootNs now);
   Conservation conservation_now() const;
+  RangeSet live_evicted() const;
 
   // recorder_commit.cpp: making durable, and what happens if that fails.
   struct Draft;  // A commit, and what is true once it is durable.
-  bool commit(BootNs now, std::vector<NewEvent> last_events = {});
+  bool commit(BootNs now, CommitExtras extras = {});
   bool commit_chunk(Rekeying::Chunk chunk, BootNs now);
   void add_anchor(Draft& draft, const ClockReading& reading) const;
   void add_intake(Draft& draft, const ClockReading& reading, BootNs now);
   void add_states(Draft& draft);
   void count(Draft& draft) const;
+  void refuse_batches(Intake::Harvest& harvest, Draft& draft, BootNs now);
   void add_marks(Counters& counters, bool is_announced) const;
   bool write(Draft draft, BootNs now);
   void refuse_content(Draft& draft, BootNs now);
@@ -146,6 +170,7 @@ class Recorder {
   Status begin_session(const StartSession& command, bool automatic, BootNs now);
   bool begin_automatic_session(BootNs now);
   void bind_session(const BindSession& command, BootNs now);
+  void mark_moment(const MarkMoment& command, BootNs now);
   void answer(Status status, std::optional<SessionInfo> session = std::nullopt);
 
   // recorder_link.cpp: what the link reports, and what it is told.
@@ -153,13 +178,21 @@ class Recorder {
   std::size_t take_completions(BootNs now);
   void acknowledge_live(const Acknowledged& report, BootNs now);
   void acknowledge_sealed(const Acknowledged& report, BootNs now);
-  std::int64_t bytes_change(const std::filesystem::path& file, const RangeSet& before,
-                            const RangeSet& after);
+  std::int64_t bytes_change(const std::filesystem::path& file, RangeSet before, RangeSet after,
+                            const RangeSet& evicted);
   void refuse(const IncarnationRefused& refused, BootNs now);
   bool open_rekeying(BootNs now);
   std::size_t rekey(BootNs now);
   void publish_heads(BootNs now);
   std::optional<FileHead> find_head(std::uint64_t incarnation) const;
+
+  // recorder_retention.cpp: making room.
+  std::size_t make_room(BootNs now);
+  bool give_up(const Giving& giving, EvictReason reason, BootNs now);
+  static Evicted evicted_of(const Giving& giving, EvictReason reason, BootNs now);
+  bool bury(const RetainedFile& file, Evicted evicted, BootNs now);
+  bool bury_lost(BootNs now);
+  void make_room_to_journal(BootNs now);
 
   // Constant after construction.
   const Options options_;
@@ -218,12 +251,18 @@ class Recorder {
   RangeSet acknowledged_;  // For the next commit.
   bool acknowledged_replaces_ = false;
   std::int64_t acknowledged_bytes_ = 0;
-  std::unique_ptr<JournalReader> sizes_;   // For bytes_of().
-  std::uint64_t sealed_acknowledged_ = 0;  // Entries of the session's other files.
-  std::uint64_t sealed_pending_ = 0;
+  std::unique_ptr<JournalReader> sizes_;  // For bytes_of().
+  EntryTerms sealed_;                     // Of the session's other files.
   std::unique_ptr<Rekeying> rekeying_;
   std::uint64_t rekeying_from_ = 0;  // Incarnation; 0: none...
   Range rekeying_range_;             // ...and what of it is not copied yet.
+
+  // Making room.
+  SpaceKeeper space_;
+  Retention retention_;
+  BootNs space_due_ = 0;
+  bool is_starving_ = false;   // The disk is full and there is nothing left to give up.
+  bool look_for_lost_ = true;  // The room may have lost what was deleted here.
 
   // For the snapshot.
   std::uint64_t commits_ = 0;

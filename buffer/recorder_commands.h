@@ -30,13 +30,18 @@ struct EndSession {};
 struct BindSession {
   std::string platform_id;
 };
-using SessionCommand = std::variant<StartSession, EndSession, BindSession>;
+// This moment's lap is to be kept when space runs out (retention.h).
+struct MarkMoment {
+  std::string car;   // Empty: of all cars.
+  std::string text;  // For people.
+};
+using SessionCommand = std::variant<StartSession, EndSession, BindSession, MarkMoment>;
 
 // The answer comes after it is durable. kRejected says why it can never succeed as given;
 // kTryAgain: too many commands wait.
 struct CommandResult {
   Status status;
-  std::optional<SessionInfo> session;  // That was started, ended or bound.
+  std::optional<SessionInfo> session;  // That was started, ended, bound or marked in.
 };
 
 // Link -> recorder. A full queue refuses: the link keeps the report and offers it again.

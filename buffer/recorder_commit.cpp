@@ -32,7 +32,7 @@ struct Recorder::Draft {
   std::uint64_t rows = 0;
 };
 
-bool Recorder::commit(BootNs now, std::vector<NewEvent> last_events) {
+bool Recorder::commit(BootNs now, CommitExtras extras) {
   CHECK(journal_ != nullptr);
   Draft draft{.commit = {}, .after = intake_.conservation(), .anchor = anchor_, .rows = 0};
   const ClockReading reading = read_clock(clock_);
@@ -41,7 +41,14 @@ bool Recorder::commit(BootNs now, std::vector<NewEvent> last_events) {
   if (!session_is_announced_) events.push_back(session_start_event(journal_->session(), now));
   events.insert(events.end(), events_.begin(), events_.end());
   add_intake(draft, reading, now);
-  for (NewEvent& event : last_events) events.push_back(std::move(event));
+  for (NewEvent& event : extras.last_events) events.push_back(std::move(event));
+  if (extras.evicted) {
+    events.insert(events.end(), extras.evicted->tombstones.begin(),
+                  extras.evicted->tombstones.end());
+    draft.commit.evicted = extras.evicted->ranges;
+    extras.evicted->count_in(draft.after);
+  }
+  draft.commit.removed = std::move(extras.removed);
   add_states(draft);
   count(draft);
   return write(std::move(draft), now);
@@ -73,6 +80,7 @@ void Recorder::add_anchor(Draft& draft, const ClockReading& reading) const {
 
 void Recorder::add_intake(Draft& draft, const ClockReading& reading, BootNs now) {
   Intake::Harvest harvest = intake_.take();
+  if (is_starving_) refuse_batches(harvest, draft, now);
   Commit& commit = draft.commit;
   for (const Gap& gap : harvest.gaps) commit.events.push_back(gap_event(gap, now));
   draft.after.gaps += harvest.gaps.size();
@@ -98,6 +106,24 @@ void Recorder::add_intake(Draft& draft, const ClockReading& reading, BootNs now)
   }
   draft.after.records.journaled += draft.rows;
   draft.after.records.building -= draft.rows;
+}
+
+// There is no room for them, and nothing left to make room with. Laps and events are journaled.
+void Recorder::refuse_batches(Intake::Harvest& harvest, Draft& draft, BootNs now) {
+  std::uint64_t rows = 0;
+  for (const NewBatch& batch : harvest.batches) rows += batch.batch.rows;
+  if (rows == 0) return;
+  harvest.batches.clear();
+  harvest.gaps.push_back({.source = {},
+                          .car = {},
+                          .reason = "no_space",
+                          .unit = "records",
+                          .from_ns = oldest_message_ns_,
+                          .to_ns = now,
+                          .count_known = true,
+                          .count = rows});
+  draft.after.records.building -= rows;
+  draft.after.reject(RejectReason::kNoSpace, rows);
 }
 
 void Recorder::add_states(Draft& draft) {
@@ -136,8 +162,15 @@ void Recorder::count(Draft& draft) const {
   after.entries.journaled += entries;
   RangeSet held = acknowledged_replaces_ ? RangeSet{} : journal_->acknowledged();
   held.add_all(acknowledged_);
-  after.entries.acknowledged = sealed_acknowledged_ + held.count();
-  after.entries.pending = sealed_pending_ + (journal_->last_sequence() + entries - held.count());
+  RangeSet evicted = live_evicted();
+  std::uint64_t evicted_of_sealed = 0;  // Only what was pending is ever evicted.
+  for (const auto& [incarnation, ranges] : commit.evicted) {
+    const bool is_live = incarnation == journal_->incarnation();
+    is_live ? evicted.add_all(ranges) : void(evicted_of_sealed += ranges.count());
+  }
+  const EntryTerms live = entry_terms({1, journal_->last_sequence() + entries}, held, evicted);
+  after.entries.acknowledged = sealed_.acknowledged + live.acknowledged;
+  after.entries.pending = sealed_.pending + live.pending - evicted_of_sealed;
   Counters counters = absent_;
   after.store(counters);
   for (const SourceReader& source : sources_) {
@@ -199,6 +232,8 @@ void Recorder::refuse_content(Draft& draft, BootNs now) {
   commit.events.push_back(gap_event(gap, now));
   commit.batches.clear();
   commit.laps.clear();
+  commit.evicted.clear();
+  commit.removed.clear();
   count(draft);
 }
 
@@ -211,6 +246,7 @@ void Recorder::adopt(const Draft& draft, BootNs now) {
   for (SourceReader& source : sources_) source.committed();
   if (intake_.lap_engine() != nullptr) lap_version_ = intake_.lap_engine()->state_version();
   acknowledged_.clear();
+  look_for_lost_ = look_for_lost_ || acknowledged_replaces_;
   acknowledged_replaces_ = false;
   acknowledged_bytes_ = 0;
   if (oldest_message_ns_ != 0) {
@@ -224,6 +260,11 @@ void Recorder::adopt(const Draft& draft, BootNs now) {
   last_commit_ns_ = now;
   checkpointed_ = false;
   ++commits_;
+  if (!draft.commit.evicted.empty()) {
+    // The journal says so durably; box.db is told, and told again at the next start.
+    const Status noted = store_->note_evicted(draft.commit.evicted);
+    if (!noted.ok()) note_error("box.db", noted, now);
+  }
   publish_heads(now);
   publish_snapshot(now);
 }
@@ -249,6 +290,7 @@ bool Recorder::replace_journal(std::uint64_t rekeyed_from, std::string_view reas
   carry.positions = journal_->positions();
   carry.decoder_states = journal_->decoder_states();
   carry.lap_state = journal_->lap_state();
+  carry.evicted = journal_->evicted();
   Conservation counted = Conservation::load(journal_->counters());
   counted.journals_replaced += 1;
   counted.events_journaled += 1;

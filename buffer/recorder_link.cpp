@@ -99,12 +99,13 @@ void Recorder::acknowledge_live(const Acknowledged& report, BootNs now) {
   } else {
     acknowledged_.add_all(told);
   }
-  acknowledged_bytes_ += bytes_change(journal_->file(), before, after);
+  acknowledged_bytes_ += bytes_change(journal_->file(), before, after, live_evicted());
   note_due(now + to_ns(options_.flush_interval));
 }
 
 void Recorder::acknowledge_sealed(const Acknowledged& report, BootNs now) {
   const std::optional<FileHead> head = find_head(report.incarnation);
+  look_for_lost_ = look_for_lost_ || report.replaces;
   const Status status = store_->acknowledge(report);
   if (!status.ok()) {
     // An incarnation that is not there (any more): nothing depends on it.
@@ -115,17 +116,21 @@ void Recorder::acknowledge_sealed(const Acknowledged& report, BootNs now) {
   if (head && of_session) {
     RangeSet after = up_to(report.ranges, head->last);
     if (!report.replaces) after.add_all(head->acknowledged);
-    intake_.conservation().bytes_acknowledged +=
-        static_cast<std::uint64_t>(bytes_change(head->file, head->acknowledged, after));
+    intake_.conservation().bytes_acknowledged += static_cast<std::uint64_t>(
+        bytes_change(head->file, head->acknowledged, after, head->evicted));
     note_due(now + to_ns(options_.flush_interval));
   }
   publish_heads(now);
 }
 
-// By how many bytes of entries `after` holds more than `before`. Sizes only serve to tell people
-// how much waits; where they cannot be read, nothing is counted.
-std::int64_t Recorder::bytes_change(const std::filesystem::path& file, const RangeSet& before,
-                                    const RangeSet& after) {
+// By how many bytes of entries `after` holds more than `before`, what was evicted apart. Sizes only
+// serve to tell people how much waits; where they cannot be read, nothing is counted.
+std::int64_t Recorder::bytes_change(const std::filesystem::path& file, RangeSet before,
+                                    RangeSet after, const RangeSet& evicted) {
+  for (const Range& range : evicted.ranges()) {
+    before.remove(range);
+    after.remove(range);
+  }
   if (sizes_ == nullptr || sizes_->file() != file) {
     auto reader = JournalReader::open(file);
     if (!reader.ok()) return 0;
@@ -170,7 +175,9 @@ bool Recorder::open_rekeying(BootNs now) {
   const std::optional<FileHead> head = find_head(rekeying_from_);
   Status status(Code::kCorrupt, "no such journal file");
   if (head) {
-    auto opened = Rekeying::open(head->file, head->acknowledged, rekeying_range_);
+    RangeSet settled = head->acknowledged;
+    settled.add_all(head->evicted);
+    auto opened = Rekeying::open(head->file, settled, rekeying_range_);
     if (opened.ok()) {
       rekeying_ = std::move(opened).take();
       return true;
@@ -222,8 +229,7 @@ void Recorder::publish_heads(BootNs now) {
     return;
   }
   JournalHeads heads = std::move(result).take();
-  sealed_acknowledged_ = 0;
-  sealed_pending_ = 0;
+  sealed_ = {};
   if (journal_ != nullptr) {
     const SessionInfo& info = journal_->session();
     auto live =
@@ -235,11 +241,10 @@ void Recorder::publish_heads(BootNs now) {
     }
     live->is_live = true;
     for (const FileHead& file : live->files) {
-      sealed_acknowledged_ += file.acknowledged.count();
-      if (file.last < file.first) continue;
-      for (const Range& range : file.acknowledged.missing({file.first, file.last})) {
-        sealed_pending_ += range.last - range.first + 1;
-      }
+      const EntryTerms terms =
+          entry_terms({file.first, file.last}, file.acknowledged, file.evicted);
+      sealed_.acknowledged += terms.acknowledged;
+      sealed_.pending += terms.pending;
     }
     live->files.push_back(FileHead{.incarnation = journal_->incarnation(),
                                    .file = journal_->file(),
@@ -247,7 +252,9 @@ void Recorder::publish_heads(BootNs now) {
                                    .last = journal_->last_sequence(),
                                    .rekeyed_from = journal_->rekeyed_from(),
                                    .sealed = false,
-                                   .acknowledged = journal_->acknowledged()});
+                                   .acknowledged = journal_->acknowledged(),
+                                   .removed = journal_->removed(),
+                                   .evicted = live_evicted()});
   }
   heads_.put(std::move(heads));
   changed_ = true;

@@ -156,6 +156,7 @@ void Recorder::reload_absent_sources(const Counters& counters) {
 
 // At the start, and again while holding: the session left open, or none.
 void Recorder::recover(BootNs now) {
+  if (state_ == RecorderState::kHolding) make_room_to_journal(now);
   if (journal_ != nullptr) {
     replace_journal(0, error_, now);
     return;
@@ -191,6 +192,10 @@ std::size_t Recorder::take_command(BootNs now) {
 void Recorder::begin_command(BootNs now) {
   if (const auto* bind = std::get_if<BindSession>(&current_->command)) {
     bind_session(*bind, now);
+    return;
+  }
+  if (const auto* mark = std::get_if<MarkMoment>(&current_->command)) {
+    mark_moment(*mark, now);
     return;
   }
   if (const auto* start = std::get_if<StartSession>(&current_->command)) {
@@ -241,7 +246,7 @@ std::size_t Recorder::finish_boundary(BootNs now) {
   for (SourceReader& source : sources_) source.stop_counting(intake_.conservation());
   const std::int64_t wall_ms = clock_.wall_now() / 1'000'000;
   // If it fails, the boundary stays: the session is read again up to it, and ended then.
-  if (!commit(now, {session_end_event(wall_ms, now)})) return 1;
+  if (!commit(now, {.last_events = {session_end_event(wall_ms, now)}})) return 1;
   Status status = store_->end(std::exchange(journal_, nullptr));
   boundary_.reset();
   session_is_automatic_ = false;
@@ -314,6 +319,24 @@ void Recorder::bind_session(const BindSession& command, BootNs now) {
     return;
   }
   answer({}, journal_->session());
+}
+
+void Recorder::mark_moment(const MarkMoment& command, BootNs now) {
+  if (journal_ == nullptr) {
+    answer(Status(Code::kRejected, "no session is open"));
+    return;
+  }
+  Status allowed = check_name("a mark's text", command.text);
+  if (allowed.ok() && !is_car_name(command.car, true)) {
+    allowed = Status(Code::kRejected, "that is no car's name");
+  }
+  if (!allowed.ok()) {
+    answer(std::move(allowed));
+    return;
+  }
+  const bool is_durable =
+      commit(now, {.last_events = {mark_event(command.car, command.text, now)}});
+  answer(is_durable ? Status() : Status(Code::kTryAgain, error_));
 }
 
 void Recorder::answer(Status status, std::optional<SessionInfo> session) {

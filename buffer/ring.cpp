@@ -13,6 +13,7 @@
 #include "buffer/ring_messages.h"
 #include "buffer/store_point.h"
 #include "proto/check.h"
+#include "proto/mutant.h"
 #include "proto/uuid.h"
 
 namespace pitbox {
@@ -153,6 +154,10 @@ bool MessageRing::Mapping::has_room(std::uint64_t bytes) {
 // REQUIRES: has_room() for it.
 void MessageRing::Mapping::publish(RingMessageHeader message, std::span<const std::byte> payload) {
   message.generation = area.generation();
+  if (has_mutant(Mutant::kPublishBeforeFilled)) {
+    shared(header.head).store(head + message_size(payload.size()), std::memory_order_release);
+    after_store();
+  }
   head = messages.write(head, message, payload);
   last_number.store(message.number, std::memory_order_relaxed);
   // Release: whoever sees this head sees the message, and its number as last_number. This store

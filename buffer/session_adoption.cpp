@@ -72,6 +72,7 @@ class Adoption {
   FileRecord* changed(std::uint64_t incarnation);
   void adopt(const SessionFolder& folder, const fs::path& file);
   void cut_older(JournalReader& reader);
+  void learn_evicted(JournalReader& reader);
   void keep_positions(JournalReader& reader);
   bool is_known(const fs::path& file, std::uint64_t incarnation) const;
 
@@ -133,9 +134,11 @@ void Adoption::adopt(const SessionFolder& folder, const fs::path& file) {
   if (const FileRecord* before = changed(record.incarnation)) {
     // It was away for a while. What the room holds of it was written down here.
     record.acknowledged.add_all(before->acknowledged);
+    record.evicted.add_all(before->evicted);
   }
   files_[record.incarnation] = record;
   cut_older(reader);
+  learn_evicted(reader);
   keep_positions(reader);
   if (known_.sessions.contains(folder.session)) return;
   // Files come in order, so what the newest says stays.
@@ -157,6 +160,15 @@ void Adoption::cut_older(JournalReader& reader) {
     return;
   }
   older->last = std::min(older->last, reader.cut_sequence());
+}
+
+// Its tombstones may answer for batches of older files.
+void Adoption::learn_evicted(JournalReader& reader) {
+  const auto evicted = reader.evicted();
+  if (!evicted.ok()) return;
+  for (const auto& [incarnation, ranges] : evicted.value()) {
+    if (FileRecord* file = changed(incarnation)) file->evicted.add_all(ranges);
+  }
 }
 
 // The file that took over from a cut one has carried its positions; those that the cut one shows
@@ -196,7 +208,10 @@ BoxChange Adoption::finish() {
     if (!session.open) session.ended = true;
     change.sessions.push_back(session);
   }
-  for (auto& [incarnation, file] : files_) change.files.push_back(file);
+  for (auto& [incarnation, file] : files_) {
+    change.files.push_back(file);
+    change.gone_of.push_back(incarnation);
+  }
   // What box.db remembers of a ring is as good as what an adopted file says; the greater counts.
   for (const auto& [key, at] : positions_) {
     const auto before = known_.positions.find(key);

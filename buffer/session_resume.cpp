@@ -18,6 +18,12 @@ Status read_as_aside(JournalReader& reader, FileRecord& file) {
   if (!last.ok()) return last.status();
   auto acknowledged = reader.acknowledged();
   if (!acknowledged.ok()) return acknowledged.status();
+  auto removed = reader.removed();
+  if (!removed.ok()) return removed.status();
+  auto evicted = reader.evicted();
+  if (!evicted.ok()) return evicted.status();
+  file.removed = std::move(removed).take();
+  file.evicted.add_all(evicted.value()[reader.incarnation()]);
   file.incarnation = reader.incarnation();
   file.number = reader.number();
   file.rekeyed_from = reader.rekeyed_from();
@@ -26,8 +32,6 @@ Status read_as_aside(JournalReader& reader, FileRecord& file) {
   file.acknowledged = std::move(acknowledged).take();
   return {};
 }
-
-namespace {
 
 Status read_carry(JournalReader& reader, Commit& carry) {
   auto positions = reader.positions();
@@ -42,10 +46,11 @@ Status read_carry(JournalReader& reader, Commit& carry) {
   carry.decoder_states = std::move(states).take();
   carry.lap_state = std::move(laps).take();
   carry.counters = std::move(counters).take();
+  auto evicted = reader.evicted();
+  if (!evicted.ok()) return evicted.status();
+  carry.evicted = std::move(evicted).take();
   return {};
 }
-
-}  // namespace
 
 // Empty if nothing speaks against it so far; the token in the file is compared when it is opened.
 std::string SessionStore::State::why_not_append(const FileRecord& file) const {
@@ -150,6 +155,8 @@ Result<std::unique_ptr<Journal>> SessionStore::State::take_over(const SessionRec
     }
     next.old.push_back(file);
   }
+  // What it evicted of older files may not have come as far as box.db.
+  if (Status learned = learn_evicted(next.carry.evicted); !learned.ok()) return learned;
   pending = std::move(next);
   return finish_replacement();
 }
@@ -192,6 +199,9 @@ Result<std::unique_ptr<Journal>> SessionStore::resume() {
   if (!journal.ok()) return journal;
   if (journal.value() == nullptr) return state.take_over(session, why_not);
   state.remember(*journal.value());
+  if (Status learned = state.learn_evicted(journal.value()->evicted()); !learned.ok()) {
+    return learned;
+  }
   state.known.sessions.at(session.info.id).info = journal.value()->session();
   return journal;
 }

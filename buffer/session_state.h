@@ -53,6 +53,7 @@ struct SessionStore::State {
   Result<std::unique_ptr<Journal>> create(const SessionRecord& session, const Replacement& from);
   Result<std::unique_ptr<Journal>> finish_replacement();
   void remember(const Journal& journal);
+  Status learn_evicted(const EvictedRanges& evicted);
   Status finish_end(SessionRecord session, FileRecord file);
 
   // session_resume.cpp
@@ -62,16 +63,23 @@ struct SessionStore::State {
   Status set_aside(FileRecord& file, const std::string& why, Replacement* carry) const;
   Result<std::unique_ptr<Journal>> take_over(const SessionRecord& session, const std::string& why);
 
+  // session_retention.cpp
+  const FileRecord* newest_file(const Uuid& session) const;
+
   // session_adoption.cpp: files and box.db may say different things after a crash, a restored
   // backup, or a damaged box.db.
   Status reconcile();
   Status choose_box_id();
 };
 
-// When a file stops being live: reads how far it counts, and what the room holds of it.
+// When a file stops being live: reads how far it counts, what the room holds of it, what is gone.
 Status read_as_aside(JournalReader& reader, FileRecord& file);
+// What the file that takes over begins with.
+Status read_carry(JournalReader& reader, Commit& carry);
 // Renames a file that does not open, with what belongs to it, so that nobody takes it for one.
 Status quarantine(const std::filesystem::path& file);
+// Of a journal that nobody was told of.
+void remove_journal(const std::filesystem::path& file);
 // The journal files of a folder by their number, whether or not they open.
 std::vector<std::filesystem::path> journal_files_in(const std::filesystem::path& folder);
 Result<std::pair<std::uint64_t, std::uint64_t>> device_and_inode(const std::filesystem::path& file);

@@ -13,6 +13,7 @@
 
 #include "buffer/file_sync.h"
 #include "buffer/journal_schema.h"
+#include "buffer/retention.h"
 #include "buffer/session_state.h"
 #include "proto/mutant.h"
 #include "proto/text.h"
@@ -31,11 +32,6 @@ Result<int> take_lock(const fs::path& file) {
                        : system_error("lock " + file.string());
   ::close(descriptor);
   return failure;
-}
-
-void remove_journal(const fs::path& file) {
-  std::error_code ignored;
-  for (const char* ending : {"", "-wal", "-shm"}) fs::remove(file.string() + ending, ignored);
 }
 
 struct OpenedBox {
@@ -60,6 +56,12 @@ Result<OpenedBox> open_box(const fs::path& file) {
   return open_sound_box(file);
 }
 
+void note_gone(const Journal& journal, FileRecord& file) {
+  file.removed = journal.removed();
+  const auto evicted = journal.evicted().find(journal.incarnation());
+  if (evicted != journal.evicted().end()) file.evicted.add_all(evicted->second);
+}
+
 Status check_info(const SessionInfo& info) {
   const bool named = info.name.size() <= kMaxNameBytes && is_plain_text(info.name);
   if (!named) return {Code::kRejected, "a session's name is at most 128 bytes of plain text"};
@@ -73,6 +75,11 @@ Status check_info(const SessionInfo& info) {
 }
 
 }  // namespace
+
+void remove_journal(const fs::path& file) {
+  std::error_code ignored;
+  for (const char* ending : {"", "-wal", "-shm"}) fs::remove(file.string() + ending, ignored);
+}
 
 Status quarantine(const fs::path& file) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -189,6 +196,7 @@ Result<std::unique_ptr<Journal>> SessionStore::State::create(const SessionRecord
     std::tie(file.device, file.inode) = identity.value();
     BoxChange change{.sessions = {session}, .files = {file}, .positions = {}};
     change.files.insert(change.files.end(), from.old.begin(), from.old.end());
+    for (const FileRecord& old : from.old) change.gone_of.push_back(old.incarnation);
     for (const auto& [source, at] : from.carry.positions) {
       change.positions[{source, at.ring_id}] = at;
     }
@@ -217,11 +225,32 @@ void SessionStore::State::remember(const Journal& journal) {
   }
 }
 
+// What tombstones answer for, into the records of the files. It counts also where box.db cannot be
+// told: a journal says it, which is asked at the next start.
+Status SessionStore::State::learn_evicted(const EvictedRanges& evicted) {
+  BoxChange change{.sessions = {}, .files = {}, .positions = {}};
+  for (const auto& [incarnation, ranges] : evicted) {
+    const auto found = known.files.find(incarnation);
+    if (found == known.files.end()) continue;
+    FileRecord file = found->second;
+    file.evicted.add_all(ranges);
+    if (file.evicted == found->second.evicted) continue;
+    change.files.push_back(std::move(file));
+    change.gone_of.push_back(incarnation);
+  }
+  if (change.files.empty()) return {};
+  for (const FileRecord& file : change.files) known.files[file.incarnation] = file;
+  return put(change);
+}
+
 Status SessionStore::State::finish_end(SessionRecord session, FileRecord file) {
   session.open = false;
   session.ended = true;
-  return put(
-      {.sessions = {std::move(session)}, .files = {std::move(file)}, .positions = known.positions});
+  const std::uint64_t incarnation = file.incarnation;
+  return put({.sessions = {std::move(session)},
+              .files = {std::move(file)},
+              .positions = known.positions,
+              .gone_of = {incarnation}});
 }
 
 SessionStore::SessionStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -237,6 +266,10 @@ Result<std::unique_ptr<SessionStore>> SessionStore::open(const fs::path& state_d
   auto state = std::make_unique<State>();
   state->root = fs::absolute(state_directory);
   state->defaults = defaults;
+  if (const auto disk = disk_space(state->root); disk.ok()) {
+    std::size_t& wal = state->defaults.wal_bytes_target;
+    wal = static_cast<std::size_t>(small_part(disk.value(), wal, kWalPart));
+  }
   const auto lock = take_lock(state->root / "lock");
   if (!lock.ok()) return Status(lock.status()).within(step);
   state->lock = lock.value();
@@ -291,6 +324,7 @@ Result<std::unique_ptr<Journal>> SessionStore::replace(std::unique_ptr<Journal> 
   old.state = FileState::kAside;
   old.last = journal->last_sequence();
   old.acknowledged = journal->acknowledged();
+  note_gone(*journal, old);
   old.reason = reason;
   // A seal is a courtesy to a healthy file; the cut is what counts.
   if (!journal->is_broken()) old.needs_plain = !journal->seal(false).ok();
@@ -308,6 +342,7 @@ Status SessionStore::end(std::unique_ptr<Journal> journal) {
     carry.decoder_states = journal->decoder_states();
     carry.lap_state = journal->lap_state();
     carry.counters = journal->counters();
+    carry.evicted = journal->evicted();
     auto next = replace(std::move(journal), carry, 0, "its last commit failed");
     if (!next.ok()) return next.status();
     journal = std::move(next).take();
@@ -321,6 +356,7 @@ Status SessionStore::end(std::unique_ptr<Journal> journal) {
   file.state = FileState::kAside;
   file.last = journal->last_sequence();
   file.acknowledged = journal->acknowledged();
+  note_gone(*journal, file);
   file.needs_plain = !sealed.ok();
   file.reason = "the session ended";
   journal.reset();
@@ -353,7 +389,9 @@ Result<JournalHeads> SessionStore::heads(const Journal* live) {
                             .last = file->last,
                             .rekeyed_from = file->rekeyed_from,
                             .sealed = true,
-                            .acknowledged = file->acknowledged});
+                            .acknowledged = file->acknowledged,
+                            .removed = file->removed,
+                            .evicted = file->evicted});
     }
     heads.sessions.push_back(std::move(head));
   }

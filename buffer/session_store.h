@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,6 +38,19 @@ struct SessionFiles {
   bool open = false;                         // Being recorded, or was when the daemon last stopped.
   bool complete = false;                     // The room held everything when last heard of.
   std::vector<std::filesystem::path> files;  // Oldest first (by n).
+};
+
+// A journal file as retention sees it.
+struct RetainedFile {
+  Uuid session;
+  std::uint64_t incarnation = 0;
+  std::filesystem::path file;
+  std::uint64_t last = 0;
+  bool is_live = false;     // The file that is appended to...
+  bool is_current = false;  // ...or an earlier one of its session.
+  RangeSet acknowledged;    // All of it where the room said that the session is complete.
+  RangeSet evicted;
+  RangeSet removed;
 };
 
 class SessionStore {
@@ -80,6 +94,20 @@ class SessionStore {
   // not any more, for that store may have been replaced by an older copy; returns how many. Those
   // of which no file is left stay as they are.
   Result<std::size_t> see_room(const RoomIdentity& room);
+
+  // Every readable file, in the order in which bulk is given up: oldest session first, the live
+  // file last.
+  std::vector<RetainedFile> retained(const Journal* live) const;
+  // Deletes batches of a file that is not live (journal_removal.h). kTryAgain: a reader is in the
+  // way.
+  Status remove(std::uint64_t incarnation, const std::vector<Range>& ranges);
+  // The live journal's tombstones answer for these, durably.
+  Status note_evicted(const EvictedRanges& evicted);
+  // Tombstones for a session that is over: in a file of their own, sealed at once, which carries on
+  // the session's counters as `count` changes them. `events` begin with a clock anchor.
+  Status bury(const Uuid& session, std::vector<NewEvent> events, const EvictedRanges& evicted,
+              const std::function<void(Counters&)>& count);
+  const std::filesystem::path& directory() const;
 
   // The greatest consumed position of `ring_id` over the session's files and the store's own memory
   // of earlier sessions; nothing if no file knows that ring.

@@ -14,6 +14,7 @@
 #include "buffer/clock.h"
 #include "buffer/conservation.h"
 #include "buffer/journal.h"
+#include "buffer/retention.h"
 
 namespace pitbox {
 
@@ -58,6 +59,9 @@ struct RecorderSnapshot {
   std::uint64_t law_violations = 0;  // Our own mistakes; always 0.
   std::string last_violation;
   bool rekeying = false;  // An old incarnation's entries are being journaled again.
+  // Of the file system, as last looked at; zeros if retention is off.
+  DiskSpace space;
+  bool is_starving = false;  // It is full and nothing is left to give up: batches are refused.
   // What went wrong last with journal or decoder; empty if nothing since the start.
   std::string error;
   BootNs error_ns = 0;

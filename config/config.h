@@ -52,6 +52,9 @@ struct Config {
   std::int64_t flush_ms = 100;
   std::int64_t page_kib = 16;
   std::int64_t wal_mib = 16;
+  std::int64_t quota_mib = 0;
+  std::int64_t keep_free_mib = 256;
+  std::int64_t reserve_mib = 64;
   TrackConfig track;
   std::string room_driver = "ws";
   std::string room_url;

@@ -229,6 +229,18 @@ void add_journal(std::vector<ConfigKey>& keys) {
   keys.push_back(bounded_key("journal", "wal_mib", Integers{1, 256},
                              "Write-ahead log size beyond which it is moved into the database.",
                              PITBOX_MEMBER(wal_mib)));
+  keys.push_back(bounded_key("journal", "quota_mib", Integers{0, 1 << 30},
+                             "Most the journals may take in MiB; beyond it the oldest batches are "
+                             "given up, those that the room has first. 0: all but keep_free_mib.",
+                             PITBOX_MEMBER(quota_mib)));
+  keys.push_back(bounded_key("journal", "keep_free_mib", Integers{0, 1 << 20},
+                             "Space of the file system to keep free in MiB, as above; at most a "
+                             "sixteenth of it.",
+                             PITBOX_MEMBER(keep_free_mib)));
+  keys.push_back(bounded_key("journal", "reserve_mib", Integers{0, 1 << 20},
+                             "Size in MiB of a file that is given up when the disk is full all the "
+                             "same, for laps and events; at most an eighth of the file system.",
+                             PITBOX_MEMBER(reserve_mib)));
 }
 
 void add_track(std::vector<ConfigKey>& keys) {

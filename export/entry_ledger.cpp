@@ -24,7 +24,7 @@ Key key_of(const EntryIdentity& entry) {
 
 EntryComparison compare_entries(const std::vector<EntryIdentity>& journal,
                                 const std::vector<EntryIdentity>& room,
-                                const std::map<std::uint64_t, std::uint64_t>& read_until) {
+                                const std::map<std::uint64_t, JournalExtent>& extents) {
   std::map<Content, Count> contents;
   std::map<Key, Content> by_key;
   for (const EntryIdentity& entry : journal) {
@@ -39,9 +39,13 @@ EntryComparison compare_entries(const std::vector<EntryIdentity>& journal,
       ++content->second.found;
       continue;
     }
-    const auto file = read_until.find(entry.incarnation);
-    if (file != read_until.end() && entry.first > file->second) {
+    const auto file = extents.find(entry.incarnation);
+    if (file != extents.end() && entry.first > file->second.last) {
       ++result.newer;
+      continue;
+    }
+    if (file != extents.end() && file->second.removed.contains({entry.first, entry.last})) {
+      ++result.removed;
       continue;
     }
     ++result.different;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proto/content_hash.h"
+#include "proto/ranges.h"
 
 namespace pitbox {
 
@@ -28,11 +29,16 @@ struct EntryComparison {
   std::uint64_t duplicated = 0;  // In the room more often than in the journal.
   std::uint64_t different = 0;   // In the room with a content the journal does not have.
   std::uint64_t newer = 0;       // In the room, from after the journal was read: not compared.
+  std::uint64_t removed = 0;     // In the room, and deleted here to make room: not compared.
 };
 
-// `read_until`: by incarnation, the last sequence the journal had when it was read.
+// By incarnation: the last sequence the journal had when it was read, and what was deleted from it.
+struct JournalExtent {
+  std::uint64_t last = 0;
+  RangeSet removed;
+};
 EntryComparison compare_entries(const std::vector<EntryIdentity>& journal,
                                 const std::vector<EntryIdentity>& room,
-                                const std::map<std::uint64_t, std::uint64_t>& read_until);
+                                const std::map<std::uint64_t, JournalExtent>& extents);
 
 }  // namespace pitbox

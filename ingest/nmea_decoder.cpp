@@ -7,6 +7,7 @@
 
 #include "ingest/state_bytes.h"
 #include "proto/check.h"
+#include "proto/mutant.h"
 
 namespace pitbox {
 namespace {
@@ -180,7 +181,7 @@ std::string NmeaDecoder::save() const {
     out.put(static_cast<std::uint8_t>(each.has_date ? 1 : 0));
     out.put(each.last_rmc_ns);
     out.put(each.scanner.state());
-    out.text(each.scanner.begun());
+    out.text(has_mutant(Mutant::kPartialLineForgotten) ? std::string_view() : each.scanner.begun());
   }
   return out.take();
 }

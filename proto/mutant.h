@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -22,9 +23,13 @@ enum class Mutant : std::uint8_t {
   kTrustFailedSync,          // A WAL is written on behind pages whose sync failed.
   kKeepAcknowledged,         // What a room once acknowledged counts, whatever Welcome says.
   kGapNotTold,               // Lost datagrams leave no gap record.
+  kEvictUntold,              // Batches that nobody else has are deleted without a tombstone.
+  kDedupeByWindow,           // The room looks for duplicates among its latest entries only.
+  kPartialLineForgotten,     // Half a sentence of a stream is not saved with the position.
+  kPublishBeforeFilled,      // The ring shows a message before its bytes are there.
 };
 
-inline constexpr std::array<std::pair<std::string_view, Mutant>, 8> kMutants = {{
+inline constexpr std::array<std::pair<std::string_view, Mutant>, 12> kMutants = {{
     {"none", Mutant::kNone},
     {"send_before_sync", Mutant::kSendBeforeSync},
     {"acknowledge_before_commit", Mutant::kAcknowledgeBeforeCommit},
@@ -33,11 +38,22 @@ inline constexpr std::array<std::pair<std::string_view, Mutant>, 8> kMutants = {
     {"trust_failed_sync", Mutant::kTrustFailedSync},
     {"keep_acknowledged", Mutant::kKeepAcknowledged},
     {"gap_not_told", Mutant::kGapNotTold},
+    {"evict_untold", Mutant::kEvictUntold},
+    {"dedupe_by_window", Mutant::kDedupeByWindow},
+    {"partial_line_forgotten", Mutant::kPartialLineForgotten},
+    {"publish_before_filled", Mutant::kPublishBeforeFilled},
 }};
 
 #ifdef PITBOX_MUTANTS
+// At first the one that PITBOX_MUTANT names.
 inline Mutant& chosen_mutant() {
-  static Mutant chosen = Mutant::kNone;
+  static Mutant chosen = [] {
+    const char* const wanted = std::getenv("PITBOX_MUTANT");
+    for (const auto& [name, value] : kMutants) {
+      if (wanted != nullptr && name == wanted) return value;
+    }
+    return Mutant::kNone;
+  }();
   return chosen;
 }
 inline bool has_mutant(Mutant mutant) {

@@ -223,7 +223,12 @@ void RoomCore::take(AssembledEntry entry) {
   if (!file.ok()) return fail(file.status());
   const auto match = store_->match(file.value(), entry.range, entry.hashes);
   if (!match.ok()) return fail(match.status());
-  if (match.value().kind == RoomStore::Match::Kind::kDuplicate) {
+  // The mutant compares with the latest of the file only.
+  constexpr std::uint64_t kWindow = 64;
+  const bool is_forgotten =
+      has_mutant(Mutant::kDedupeByWindow) &&
+      store_->files().at(file.value()).held.through() > entry.range.last + kWindow;
+  if (match.value().kind == RoomStore::Match::Kind::kDuplicate && !is_forgotten) {
     ++counters_.duplicates;
     found_again_[file.value()].add(entry.range);
     return;

@@ -1,6 +1,7 @@
 #include "sync/lanes.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace pitbox {
 
@@ -12,6 +13,7 @@ FileLanes::FileLanes(const Options& options, std::uint64_t first, std::uint64_t 
 void FileLanes::begin(const RangeSet& held) {
   held_ = held;
   settled_ = held;
+  settled_.add_all(gone_);
   pulled_.clear();
   marks_.clear();
   stretch_ = Range{1, 0};
@@ -24,6 +26,13 @@ void FileLanes::advance(BootNs now, std::uint64_t first, std::uint64_t last) {
   marks_.push_back({now, last_ + 1});
   last_ = last;
   give_up_late(now);
+}
+
+void FileLanes::set_gone(RangeSet gone) {
+  if (gone == gone_) return;
+  gone_ = std::move(gone);
+  settled_.add_all(gone_);
+  for (const Range& range : gone_.ranges()) pulled_.remove(range);
 }
 
 void FileLanes::add_laps(const std::vector<std::uint64_t>& sequences) {
@@ -106,13 +115,16 @@ bool FileLanes::held(Range range) {
 void FileLanes::pull(Range range) {
   range.first = std::max(range.first, first_);
   range.last = std::min(range.last, last_);
-  if (range.first <= range.last) pulled_.add(range);
+  if (range.first > range.last) return;
+  for (const Range& part : gone_.missing(range)) pulled_.add(part);
 }
 
 std::uint64_t FileLanes::pending() const {
   if (first_ > last_) return 0;
   std::uint64_t sum = 0;
-  for (const Range& r : held_.missing(Range{first_, last_})) sum += r.last - r.first + 1;
+  RangeSet not_waiting = held_;
+  not_waiting.add_all(gone_);
+  for (const Range& r : not_waiting.missing(Range{first_, last_})) sum += r.last - r.first + 1;
   return sum;
 }
 

@@ -42,6 +42,8 @@ class FileLanes {
   void begin(const RangeSet& held);
   // The journal has grown to `last`, or lost what was before `first` to eviction.
   void advance(BootNs now, std::uint64_t first, std::uint64_t last);
+  // These are not there any more: never to be offered, and no longer waited for.
+  void set_gone(RangeSet gone);
   // Sequences of lap events, rising. Only those not yet known need be there.
   void add_laps(const std::vector<std::uint64_t>& sequences);
 
@@ -60,7 +62,7 @@ class FileLanes {
   std::uint64_t first() const { return first_; }
   std::uint64_t last() const { return last_; }
   const RangeSet& held() const { return held_; }
-  // Entries that the room does not hold.
+  // Entries that the room does not hold and that are there.
   std::uint64_t pending() const;
   // Nothing left to offer on either lane.
   bool drained() const;
@@ -82,7 +84,8 @@ class FileLanes {
   std::uint64_t last_;
   std::uint64_t live_next_;
   RangeSet held_;
-  RangeSet settled_;  // Held, sent or given up.
+  RangeSet gone_;
+  RangeSet settled_;  // Held, sent, given up or gone.
   RangeSet pulled_;
   std::deque<CommitMark> marks_;     // Commits that the live lane has not passed.
   std::vector<std::uint64_t> laps_;  // Rising.

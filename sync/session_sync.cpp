@@ -47,11 +47,14 @@ void SessionSync::update(BootNs now, const SessionHeads& heads) {
     if (it == files_.end()) {
       File file{head, FileLanes(options_.lanes, head.first, head.last), {}, {}, {}, {}, {}, {}, {},
                 {}};
-      files_.emplace(head.incarnation, std::move(file));
-      continue;
+      it = files_.emplace(head.incarnation, std::move(file)).first;
+    } else {
+      it->second.head = head;
+      it->second.lanes.advance(now, head.first, head.last);
     }
-    it->second.head = head;
-    it->second.lanes.advance(now, head.first, head.last);
+    RangeSet gone = head.removed;
+    gone.add_all(head.evicted);
+    it->second.lanes.set_gone(std::move(gone));
   }
   std::erase_if(files_, [&](const auto& item) {
     if (std::find(order_.begin(), order_.end(), item.first) != order_.end()) return false;

@@ -30,6 +30,7 @@ struct CommandContext {
 
 void add_status_command(CLI::App& app, CommandContext& context);
 void add_session_command(CLI::App& app, CommandContext& context);
+void add_mark_command(CLI::App& app, CommandContext& context);
 void add_sim_command(CLI::App& app, CommandContext& context);
 void add_feed_command(CLI::App& app, CommandContext& context);
 void add_sessions_command(CLI::App& app, CommandContext& context);

@@ -35,6 +35,7 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   pitbox::add_status_command(app, context);
   pitbox::add_session_command(app, context);
+  pitbox::add_mark_command(app, context);
   pitbox::add_sessions_command(app, context);
   pitbox::add_laps_command(app, context);
   pitbox::add_channels_command(app, context);

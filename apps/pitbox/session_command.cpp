@@ -78,6 +78,11 @@ void run_session(CommandContext& context, const nlohmann::json& request,
   context.exit_code = done.ok() ? kExitDone : fail(done);
 }
 
+void mark(CommandContext& context, const MarkMoment& wanted) {
+  const nlohmann::json request = {{"command", "mark"}, {"car", wanted.car}, {"text", wanted.text}};
+  run_session(context, request, wanted, "marked in");
+}
+
 void start(CommandContext& context, const SessionRequest& wanted) {
   StartSession command;
   command.name = wanted.name;
@@ -97,6 +102,15 @@ void start(CommandContext& context, const SessionRequest& wanted) {
 }
 
 }  // namespace
+
+void add_mark_command(CLI::App& app, CommandContext& context) {
+  auto* command = app.add_subcommand(
+      "mark", "Keep this moment's lap when space runs out, and show the mark to everybody");
+  auto wanted = std::make_shared<MarkMoment>();
+  command->add_option("TEXT", wanted->text, "What happened");
+  command->add_option("--car", wanted->car, "Whose lap; default: every car's");
+  command->callback([&context, wanted] { mark(context, *wanted); });
+}
 
 void add_session_command(CLI::App& app, CommandContext& context) {
   auto* session = app.add_subcommand("session", "Start, end or bind the session being recorded");

@@ -75,6 +75,14 @@ void print_recording(const json& status) {
   const std::string rejected = reasons(status, "/records/rejected");
   if (!dropped.empty()) std::printf("dropped    %s\n", dropped.c_str());
   if (!rejected.empty()) std::printf("rejected   %s\n", rejected.c_str());
+  if (const std::string evicted = reasons(status, "/batches/evicted"); !evicted.empty()) {
+    std::printf("given up   %s (batches; %lu records that nobody has)\n", evicted.c_str(),
+                number(status, "/batches/evicted_records"));
+  }
+  if (status.contains("disk") && status["disk"].value("full", false)) {
+    std::printf(
+        "disk       FULL: batches are refused, laps and events are kept; free some space\n");
+  }
   if (const auto unheard = number(status, "/unheard"); unheard > 0) {
     std::printf("unheard    %lu messages dropped by the kernel before us\n", unheard);
   }

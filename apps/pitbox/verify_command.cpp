@@ -29,7 +29,7 @@ struct JournalSide {
   std::uint64_t records = 0;
   std::uint64_t samples = 0;
   std::vector<EntryIdentity> entries;
-  std::map<std::uint64_t, std::uint64_t> read_until;  // By incarnation.
+  std::map<std::uint64_t, JournalExtent> extents;  // By incarnation.
   std::vector<std::string> damaged;
 };
 
@@ -41,7 +41,10 @@ Status note_ends(const SessionFiles& session, JournalSide& side) {
     if (!reader.ok()) return Status(reader.status()).within("read " + path.string());
     const auto last = reader.value()->last_sequence();
     if (!last.ok()) return Status(last.status()).within("read " + path.string());
-    side.read_until[reader.value()->incarnation()] = last.value();
+    auto removed = reader.value()->removed();
+    if (!removed.ok()) return Status(removed.status()).within("read " + path.string());
+    side.extents[reader.value()->incarnation()] = {.last = last.value(),
+                                                   .removed = std::move(removed).take()};
   }
   return {};
 }
@@ -62,7 +65,7 @@ Result<JournalSide> read_journal_side(const SessionFiles& session) {
                            reason.message());
   };
   reading.event = [&](const SessionEvent& event) {
-    if (event.sequence > side.read_until[event.incarnation]) return Status();
+    if (event.sequence > side.extents[event.incarnation].last) return Status();
     side.events += event.is_copy ? 0 : 1;
     side.entries.push_back({.incarnation = event.incarnation,
                             .first = event.sequence,
@@ -72,7 +75,7 @@ Result<JournalSide> read_journal_side(const SessionFiles& session) {
     return Status();
   };
   Status status = read_session_batches(session, reading, [&](const SessionBatch& batch) {
-    if (batch.last > side.read_until[batch.incarnation]) return Status();
+    if (batch.last > side.extents[batch.incarnation].last) return Status();
     if (!batch.is_copy) {
       ++side.batches;
       side.records += batch.decoded.rows;
@@ -108,11 +111,10 @@ void print_side(const char* name, const Side& side) {
 void print_verdict(const JournalSide& journal, const RoomSide& room, const EntryComparison& result,
                    bool as_json) {
   if (as_json) {
-    const nlohmann::ordered_json verdict{{"journal", side_json(journal)},
-                                         {"room", side_json(room)},
-                                         {"missing", result.missing},
-                                         {"duplicated", result.duplicated},
-                                         {"different", result.different}};
+    const nlohmann::ordered_json verdict{
+        {"journal", side_json(journal)}, {"room", side_json(room)},
+        {"missing", result.missing},     {"duplicated", result.duplicated},
+        {"different", result.different}, {"removed", result.removed}};
     std::printf("%s\n", verdict.dump(2).c_str());
     return;
   }
@@ -122,6 +124,9 @@ void print_verdict(const JournalSide& journal, const RoomSide& room, const Entry
               static_cast<unsigned long long>(result.missing),
               static_cast<unsigned long long>(result.duplicated),
               static_cast<unsigned long long>(result.different));
+  if (result.removed == 0) return;
+  std::printf("%llu batches are only in the room: they were deleted here to make room\n",
+              static_cast<unsigned long long>(result.removed));
 }
 
 void run_verify(const VerifyOptions& options, CommandContext& context) {
@@ -146,7 +151,7 @@ void run_verify(const VerifyOptions& options, CommandContext& context) {
     return;
   }
   EntryComparison result =
-      compare_entries(journal.value().entries, room.value().entries, journal.value().read_until);
+      compare_entries(journal.value().entries, room.value().entries, journal.value().extents);
   for (const std::string& text : journal.value().damaged) {
     std::fprintf(stderr, "pitbox: damaged in the journal: %s\n", text.c_str());
   }

@@ -66,7 +66,14 @@ std::string ControlHandler::handle(std::string_view text) {
     if (platform_id.value().empty()) return refuse("session_bind needs a platform_id");
     return carry_out(BindSession{platform_id.value()});
   }
-  return refuse("unknown command; known: status, session_start, session_end, session_bind");
+  if (command == "mark") {
+    const auto car = text_of(request, "car");
+    const auto words = text_of(request, "text");
+    if (!car.ok()) return refuse(car.status().message());
+    if (!words.ok()) return refuse(words.status().message());
+    return carry_out(MarkMoment{.car = car.value(), .text = words.value()});
+  }
+  return refuse("unknown command; known: status, session_start, session_end, session_bind, mark");
 }
 
 std::string ControlHandler::carry_out(SessionCommand command) {

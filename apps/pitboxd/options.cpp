@@ -58,6 +58,10 @@ Recorder::Options recorder_options(const Config& config) {
   options.flush_interval = std::chrono::milliseconds(config.flush_ms);
   options.wal_bytes_target = static_cast<std::size_t>(config.wal_mib) * kMiB;
   options.intake.live_channels = config.live_view_channels;
+  options.space.is_on = true;
+  options.space.quota_bytes = static_cast<std::uint64_t>(config.quota_mib) * kMiB;
+  options.space.keep_free_bytes = static_cast<std::uint64_t>(config.keep_free_mib) * kMiB;
+  options.space.reserve_bytes = static_cast<std::uint64_t>(config.reserve_mib) * kMiB;
   return options;
 }
 

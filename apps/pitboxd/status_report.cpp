@@ -39,6 +39,14 @@ ordered_json rejected(const Conservation::Records& records) {
   return out;
 }
 
+ordered_json evicted(const Conservation::Entries& entries) {
+  ordered_json out = ordered_json::object();
+  for (std::size_t i = 0; i < kEvictReasons; ++i) {
+    out[std::string(to_string(static_cast<EvictReason>(i)))] = entries.evicted[i];
+  }
+  return out;
+}
+
 void add_link(ordered_json& status, const LinkSnapshot& link) {
   status["state"] = to_string(link.condition.state);
   const bool is_online = link.condition.state == LinkState::kOnline;
@@ -94,10 +102,11 @@ void add_conservation(ordered_json& status, const Conservation& counts) {
                        {"journaled", counts.records.journaled},
                        {"rejected", rejected(counts.records)}};
   // Batches and events together: what the link has to carry.
-  status["batches"] = {{"journaled", counts.entries.journaled},
-                       {"acknowledged", counts.entries.acknowledged},
-                       {"pending", counts.entries.pending},
-                       {"pending_bytes", counts.pending_bytes()}};
+  status["batches"] = {
+      {"journaled", counts.entries.journaled},   {"acknowledged", counts.entries.acknowledged},
+      {"pending", counts.entries.pending},       {"evicted", evicted(counts.entries)},
+      {"pending_bytes", counts.pending_bytes()}, {"evicted_records", counts.records_evicted},
+      {"evicted_bytes", counts.bytes_evicted}};
   status["samples"] = counts.samples_journaled;
   status["gaps"] = counts.gaps;
   status["unheard"] = counts.unheard;
@@ -114,6 +123,9 @@ void add_recorder(ordered_json& status, const RecorderSnapshot& recorder) {
       {"law_violations", recorder.law_violations},
       {"last_violation", recorder.last_violation},
       {"rekeying", recorder.rekeying}};
+  status["disk"] = {{"bytes", recorder.space.total},
+                    {"free_bytes", recorder.space.free},
+                    {"full", recorder.is_starving}};
 }
 
 ordered_json describe_source(const SourceReport& report, const RecorderSnapshot* recorder,

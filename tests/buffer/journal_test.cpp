@@ -296,15 +296,34 @@ TEST_F(JournalFile, OpensOneFormNewerAndRefusesTwo) {
   create().reset();
   run_sql(options_.file,
           "ALTER TABLE batches ADD COLUMN extra INTEGER NOT NULL DEFAULT 0;"
-          "CREATE TABLE outbox(id INTEGER PRIMARY KEY); PRAGMA user_version = 2");
+          "CREATE TABLE outbox(id INTEGER PRIMARY KEY); PRAGMA user_version = 3");
   auto journal = reopen();
   ASSERT_NE(journal, nullptr);
   EXPECT_TRUE(journal->commit(commit_of({test_batch("7", 1)})).ok());
   EXPECT_EQ(entries_of(*read()).size(), 1U);
   journal.reset();
-  run_sql(options_.file, "PRAGMA user_version = 3");
+  run_sql(options_.file, "PRAGMA user_version = 4");
   EXPECT_EQ(Journal::open(options_).status().code(), Code::kCorrupt);
   EXPECT_EQ(JournalReader::open(options_.file).status().code(), Code::kCorrupt);
+}
+
+TEST_F(JournalFile, BringsAFileOfTheFirstFormUpWhenItIsWritten) {
+  create().reset();
+  run_sql(options_.file, "DROP TABLE removed; DROP TABLE evicted; PRAGMA user_version = 1");
+  EXPECT_TRUE(read()->removed().value().empty()) << "readers do not migrate";
+  EXPECT_TRUE(read()->evicted().value().empty());
+  options_.token = 7;
+  auto journal = reopen();
+  ASSERT_NE(journal, nullptr);
+  ASSERT_TRUE(journal->commit(commit_of({test_batch("7", 1), test_batch("7", 2)})).ok());
+  Commit commit;
+  commit.evicted[5].add(Range{2, 3});
+  commit.removed = {{1, 2}};
+  ASSERT_TRUE(journal->commit(commit).ok());
+  const auto reader = read();
+  EXPECT_EQ(entries_of(*reader).size(), 1U) << "the newest batch stays";
+  EXPECT_EQ(reader->removed().value().count(), 2U);
+  EXPECT_EQ(reader->evicted().value()[5].count(), 2U);
 }
 
 TEST_F(JournalFile, RefusesAFileWhoseTokenIsAnother) {

@@ -50,6 +50,7 @@ inline DefinitionPtr numbered_definition() {
   return kDefinition;
 }
 
+// Four bytes of each row cannot be compressed, so that a thousand rows are some 4 kB.
 // Messages are text: "D" announces the definition; "R car first count" are rows with consecutive
 // numbers; "H n" is half of a row and "T car" the other half; "G count" is a gap. The end of
 // its connection tears a half. State: whether it was announced, and the half.
@@ -109,7 +110,7 @@ class NumberDecoder final : public Decoder {
     std::vector<std::byte> bytes(count * definition->row_bytes());
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::uint64_t number = first + i;
-      const auto half = static_cast<std::uint32_t>(number);
+      const auto half = static_cast<std::uint32_t>(mixed(number));
       times.push_back(static_cast<std::int64_t>(number) * 1000);
       std::memcpy(&bytes[i * definition->row_bytes()], &number, sizeof number);
       std::memcpy(&bytes[i * definition->row_bytes() + 8], &half, sizeof half);
@@ -120,6 +121,11 @@ class NumberDecoder final : public Decoder {
                        .source_ns = times,
                        .receive_ns = receive_ns,
                        .rows = bytes});
+  }
+
+  static std::uint64_t mixed(std::uint64_t number) {
+    number = (number ^ number >> 33U) * 0xFF51AFD7ED558CCDU;
+    return (number ^ number >> 33U) * 0xC4CEB9FE1A85EC53U >> 32U;
   }
 
   bool announced_ = false;
@@ -277,7 +283,7 @@ class Rig {
     open_recorder();
   }
   void open_recorder() {
-    auto store = SessionStore::open(folder / "state", Journal::Options{});
+    auto store = SessionStore::open(folder / "state", journal_options);
     ASSERT_TRUE(store.ok()) << store.status().message();
     Recorder::Parts parts;
     parts.store = std::move(store).take();
@@ -372,6 +378,7 @@ class Rig {
   std::filesystem::path folder;
   TestClock clock;
   Recorder::Options options;
+  Journal::Options journal_options;
   std::size_t ring_bytes = std::size_t{1} << 20;
   std::vector<std::string> sources = {"udp"};
   bool with_laps = false;

@@ -309,7 +309,8 @@ TEST_F(Store, ABoxDatabaseOfTheFirstFormIsMigrated) {
   run_sql(root_ / "box.db",
           "ALTER TABLE sessions DROP COLUMN ordinal; "
           "ALTER TABLE sessions DROP COLUMN complete_url; "
-          "ALTER TABLE sessions DROP COLUMN complete_store; PRAGMA user_version = 1");
+          "ALTER TABLE sessions DROP COLUMN complete_store; "
+          "DROP TABLE removed; DROP TABLE evicted; PRAGMA user_version = 1");
   EXPECT_TRUE(find_session(root_, "latest").value().complete) << "readers do not migrate";
   open();
   EXPECT_TRUE(store_->heads(nullptr).value().sessions.empty());

@@ -117,6 +117,17 @@ TEST_F(RoomCoreTest, ADuplicateIsAcknowledgedAgainAndNotStored) {
   EXPECT_EQ(room_->counters().duplicates, 2U);
 }
 
+TEST_F(RoomCoreTest, ADuplicateIsFoundHoweverMuchCameSince) {
+  greet();
+  constexpr std::uint64_t kEntries = 500;
+  for (std::uint64_t sequence = 1; sequence <= kEntries; ++sequence) give(batch(sequence));
+  settle();
+  give(batch(1));
+  settle();
+  EXPECT_EQ(rows_on_disk(), static_cast<std::int64_t>(kEntries));
+  EXPECT_EQ(room_->counters().duplicates, 1U);
+}
+
 TEST_F(RoomCoreTest, OtherContentUnderAHeldKeyIsAConflictAndTheRoomKeepsItsOwn) {
   greet();
   const Entry own = batch(1, 1);

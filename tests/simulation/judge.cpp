@@ -64,7 +64,8 @@ class Inspection {
     rejected_rows_ += rejected;
   }
 
-  Findings finish() {
+  Findings finish(std::int64_t plain_loss_ns) {
+    findings_.losses_ns.resize(windows_.size());
     for (const auto& [key, row] : cars_.heard()) {
       if (held_.contains(key)) {
         const SimCars::Packet& packet = cars_.packets().at(row.packet);
@@ -79,12 +80,26 @@ class Inspection {
       lost_before += *held.begin() - kFirstSequence;
     }
     findings_.rows = held_.size();
-    if (rejected_rows_ < findings_.unknown_rows ||
+    if (findings_.given_up_rows > answered_rows_ && !has_unknown_tombstones_) {
+      fault(std::to_string(findings_.given_up_rows) + " rows are missing, tombstones and gaps " +
+            "answer for " + std::to_string(answered_rows_));
+    }
+    for (std::size_t i = 0; i < windows_.size(); ++i) {
+      if (!windows_[i].is_plain || findings_.losses_ns[i] <= plain_loss_ns) continue;
+      fault("a power cut at " + ms(windows_[i].cut_ns) + " took what was heard " +
+            ms(findings_.losses_ns[i]) + " before");
+    }
+    // Of these some may have been decoded, and given up later.
+    const std::uint64_t perhaps_known =
+        has_unknown_tombstones_ ? findings_.unknown_rows : answered_rows_;
+    if (rejected_rows_ + perhaps_known < findings_.unknown_rows ||
         rejected_rows_ > findings_.unknown_rows + findings_.lost_rows) {
       fault(std::to_string(findings_.unknown_rows) + " rows without a definition are missing, " +
             std::to_string(rejected_rows_) + " are counted as rejected");
     }
-    if (findings_.told_packets < findings_.lost_packets ||
+    // A datagram lost in a cut may have been durable, and given up later: then no gap tells of it.
+    const std::uint64_t untold = has_unknown_tombstones_ ? findings_.lost_packets : answered_rows_;
+    if (findings_.told_packets + untold < findings_.lost_packets ||
         findings_.told_packets > findings_.lost_packets + lost_before) {
       fault(std::to_string(findings_.lost_packets) + " datagrams are lost, and " +
             std::to_string(lost_before) + " before the first, gaps tell of " +
@@ -108,13 +123,21 @@ class Inspection {
       ++findings_.unknown_rows;
       return;
     }
+    if (window == windows_.end() && (answered_rows_ != 0 || has_unknown_tombstones_)) {
+      ++findings_.given_up_rows;
+      // Heard and given up: no gap in its stream.
+      const SimCars::Packet& packet = cars_.packets().at(row.packet);
+      streams_[packet.stream].insert(packet.sequence);
+      return;
+    }
     if (window == windows_.end()) {
       return fault("a row heard at " + ms(row.heard_ns) + " is missing (datagram " +
                    std::to_string(row.packet) + ")");
     }
     ++findings_.lost_rows;
-    findings_.greatest_loss_ns =
-        std::max(findings_.greatest_loss_ns, window->cut_ns - row.heard_ns);
+    std::int64_t& loss =
+        findings_.losses_ns.at(static_cast<std::size_t>(window - windows_.begin()));
+    loss = std::max(loss, window->cut_ns - row.heard_ns - window->slept_ns);
   }
 
   void read_entry(const RoomStore& store, const RoomEntry& entry) {
@@ -141,9 +164,15 @@ class Inspection {
   void read_event(const RoomEntry& entry, const std::string& place) {
     const auto event = parse_event(entry.bytes);
     if (!event.ok()) return fault(place + ": " + event.status().message());
+    if (event.value().has_tombstone()) {
+      const words::Tombstone& tombstone = event.value().tombstone();
+      answered_rows_ += tombstone.records();
+      if (tombstone.reason() == "room_lost") has_unknown_tombstones_ = true;
+    }
     if (!event.value().has_gap()) return;
     const words::Gap& gap = event.value().gap();
     if (gap.reason() == "sequence") findings_.told_packets += gap.count();
+    if (gap.reason() == "no_space") answered_rows_ += gap.count();
   }
 
   const SimCars& cars_;
@@ -151,13 +180,15 @@ class Inspection {
   std::unordered_map<std::uint64_t, std::string> held_;     // Key of a row -> where it is.
   std::map<std::size_t, std::set<std::uint64_t>> streams_;  // Sequences that are there.
   std::uint64_t rejected_rows_ = 0;
+  std::uint64_t answered_rows_ = 0;  // By tombstones, and by `no_space` gaps.
+  bool has_unknown_tombstones_ = false;
   Findings findings_;
 };
 
 }  // namespace
 
 Findings judge(const fs::path& rooms, const fs::path& state, const SimCars& cars,
-               const std::vector<LossWindow>& windows) {
+               const std::vector<LossWindow>& windows, std::int64_t plain_loss_ns) {
   Inspection inspection(cars, windows);
   if (fs::exists(rooms)) {
     for (const auto& entry : fs::directory_iterator(rooms)) {
@@ -169,7 +200,7 @@ Findings judge(const fs::path& rooms, const fs::path& state, const SimCars& cars
       if (session.is_directory()) inspection.read_journals(session.path());
     }
   }
-  return inspection.finish();
+  return inspection.finish(plain_loss_ns);
 }
 
 }  // namespace pitbox::simulation

@@ -8,6 +8,12 @@
 // told: the `sequence` gaps are at least the datagrams of each stream that are missing between the
 // first and the last that are there, and at most those and all before the first (of which the box
 // knows if it had their announcement).
+//
+// Where the disk was too small, rows may also be missing because they were given up: at most as
+// many as tombstones in the rooms and `no_space` gaps say. (What a room lost that the box had given
+// up meanwhile has no count: then any number.)
+//
+// A cut that came while nothing else was wrong may cost what a flush and a commit take, no more.
 
 #pragma once
 
@@ -23,7 +29,10 @@ namespace pitbox::simulation {
 struct LossWindow {
   std::size_t from = 0;     // Index into SimCars::packets(): the first that was not yet durable...
   std::size_t until = 0;    // ...and how many there were when power was cut.
-  std::int64_t cut_ns = 0;  // World time.
+  std::int64_t cut_ns = 0;  // World time...
+  std::int64_t slept_ns = 0;  // ...of which the box was suspended so long since `from`.
+  // Nothing else was wrong: no full or failing disk, no recorder that stood still, no new start.
+  bool is_plain = false;
 };
 
 struct Findings {
@@ -34,11 +43,14 @@ struct Findings {
   std::uint64_t lost_packets = 0;   // In a window, or in the kernel's buffer at a cut.
   std::uint64_t told_packets = 0;   // By gaps.
   std::uint64_t sessions = 0;
-  std::int64_t greatest_loss_ns = 0;  // From the oldest missing row to the cut.
+  std::uint64_t given_up_rows = 0;      // Missing, and tombstones or `no_space` gaps say so.
+  std::vector<std::int64_t> losses_ns;  // By window: from the oldest missing row to the cut.
 };
 
 // `state`: the box's folder of sessions, for the rows that its journals count as rejected.
+// `plain_loss_ns`: the most that a plain cut may cost.
 Findings judge(const std::filesystem::path& rooms, const std::filesystem::path& state,
-               const SimCars& cars, const std::vector<LossWindow>& windows);
+               const SimCars& cars, const std::vector<LossWindow>& windows,
+               std::int64_t plain_loss_ns);
 
 }  // namespace pitbox::simulation

@@ -2,6 +2,7 @@
 //
 //   pitbox-sim --seeds 1..2000        exit 0: none; 1: some, each with its seed and trace
 //   pitbox-sim --seeds 4711 --trace   one run, told in full
+//   pitbox-sim --minutes 60           as many as there is time for
 
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -60,12 +61,14 @@ struct Options {
   bool twice = false;
   bool keeps_files = false;
   bool with_log = false;
+  double minutes = 0;  // 0: all seeds.
   int failures_max = 3;
   std::string mutant = "none";
 };
 
 void add_options(CLI::App& app, Options& options) {
   app.add_option("--seeds", options.range, "A..B, or one")->capture_default_str();
+  app.add_option("--minutes", options.minutes, "End after so long, whatever seeds are left");
   app.add_flag("--trace", options.with_trace, "Print what happened in each run");
   app.add_flag("--twice", options.twice, "Run each seed twice and compare: the same must happen");
   app.add_flag("--log", options.with_log, "Print what the daemon and the room log meanwhile");
@@ -104,13 +107,22 @@ void add(Sum& sum, const RunResult& result) {
   sum.results.lost_rows += result.lost_rows;
   sum.results.kills += result.kills;
   sum.results.power_cuts += result.power_cuts;
-  sum.results.greatest_loss_ns = std::max(sum.results.greatest_loss_ns, result.greatest_loss_ns);
+  sum.results.given_up_rows += result.given_up_rows;
+  const auto append = [](std::vector<std::int64_t>& all, const std::vector<std::int64_t>& more) {
+    all.insert(all.end(), more.begin(), more.end());
+  };
+  append(sum.results.plain_losses_ns, result.plain_losses_ns);
+  append(sum.results.other_losses_ns, result.other_losses_ns);
 }
 
 Sum run_seeds(const Options& options, const std::filesystem::path& folder) {
   Sum sum;
+  const auto ends = std::chrono::steady_clock::now() +
+                    std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                        std::chrono::duration<double, std::ratio<60>>(options.minutes));
   for (std::uint64_t seed = options.seeds.first;
        seed <= options.seeds.last && sum.failures < options.failures_max; ++seed) {
+    if (options.minutes > 0 && std::chrono::steady_clock::now() >= ends) break;
     RunResult result = run_world({.seed = seed, .folder = folder});
     if (options.twice && run_world({.seed = seed, .folder = folder}).digest != result.digest) {
       result.faults.emplace_back("two runs of this seed differ");
@@ -125,6 +137,18 @@ Sum run_seeds(const Options& options, const std::filesystem::path& folder) {
   return sum;
 }
 
+void print_losses(const char* what, std::vector<std::int64_t> losses_ns) {
+  if (losses_ns.empty()) return;
+  std::sort(losses_ns.begin(), losses_ns.end());
+  const auto at = [&](double part) {
+    const auto index = static_cast<std::size_t>(part * static_cast<double>(losses_ns.size() - 1));
+    return static_cast<double>(losses_ns[index]) / 1e6;
+  };
+  std::printf(
+      "power cuts %s: %zu; lost, before the cut: p50 %.0f ms, p90 %.0f, p99 %.0f, most %.0f\n",
+      what, losses_ns.size(), at(0.5), at(0.9), at(0.99), at(1));
+}
+
 void print_sum(const Sum& sum, double seconds) {
   const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
   std::printf("%llu runs, %d broke a promise; %.1f simulated hours in %.1f s (%.1f ms a run)\n",
@@ -132,10 +156,12 @@ void print_sum(const Sum& sum, double seconds) {
               static_cast<double>(sum.results.simulated_ns) / 3.6e12, seconds,
               1000 * seconds / static_cast<double>(std::max<std::uint64_t>(sum.runs, 1)));
   std::printf(
-      "%llu rows in rooms; %llu kills, %llu power cuts with %llu rows lost, at most %.0f ms "
-      "before the cut\n",
+      "%llu rows in rooms; %llu kills; %llu power cuts with %llu rows lost; %llu rows given up on "
+      "small disks\n",
       number(sum.results.rows), number(sum.results.kills), number(sum.results.power_cuts),
-      number(sum.results.lost_rows), static_cast<double>(sum.results.greatest_loss_ns) / 1e6);
+      number(sum.results.lost_rows), number(sum.results.given_up_rows));
+  print_losses("with nothing else wrong", sum.results.plain_losses_ns);
+  print_losses("amid other faults", sum.results.other_losses_ns);
 }
 
 int run(int argc, char** argv) {

@@ -1,5 +1,7 @@
 #include "tests/simulation/sim_box.h"
 
+#include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "buffer/session_store.h"
@@ -54,6 +56,10 @@ bool SimBox::start(std::string& why) {
   options.flush_interval = options_.flush_interval;
   options.publish_interval = std::chrono::nanoseconds(0);
   options.wal_bytes_target = std::size_t{256} << 10;
+  options.space.is_on = true;
+  options.space.keep_free_bytes = kDiskBytes / 16;
+  options.space.reserve_bytes = 0;
+  options.space.probe = [this](const fs::path&) { return space(); };
   recorder_ = Recorder::open(options, std::move(parts), clock_.boot_now());
 
   Link::Options link;
@@ -94,6 +100,27 @@ void SimBox::cut_power(Dice& dice) {
   fs::remove_all(folder_ / "run");
   fs::create_directories(folder_ / "run");
   clock_.boot();
+}
+
+// By the lengths of the databases: WALs come and go.
+std::uint64_t SimBox::journal_bytes() const {
+  std::uint64_t sum = 0;
+  std::error_code error;
+  fs::recursive_directory_iterator it(state() / "sessions", error);
+  for (const fs::recursive_directory_iterator end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".db") sum += fs::file_size(it->path(), error);
+  }
+  return sum;
+}
+
+void SimBox::shrink_disk(std::uint64_t room_bytes) {
+  disk_bytes_ = journal_bytes() + room_bytes;
+}
+
+Result<DiskSpace> SimBox::space() const {
+  if (!disk_bytes_) return DiskSpace{.total = kDiskBytes, .free = kDiskBytes};
+  const std::uint64_t used = journal_bytes();
+  return DiskSpace{.total = kDiskBytes, .free = *disk_bytes_ - std::min(*disk_bytes_, used)};
 }
 
 void SimBox::receive(SimCars& cars) {

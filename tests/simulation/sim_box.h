@@ -58,18 +58,27 @@ class SimBox {
   // Empty, or which promise the daemon's own counters show broken.
   std::string broken_law() const;
 
+  // A disk of kDiskBytes that has room for so much more than the journals take now.
+  void shrink_disk(std::uint64_t room_bytes);
+  void grow_disk() { disk_bytes_.reset(); }
+
   SimClock& clock() { return clock_; }
   SimDisk::Machine& disk() { return disk_; }
   std::filesystem::path state() const { return folder_ / "state"; }
   std::shared_ptr<const RecorderSnapshot> snapshot() const;
 
  private:
+  Result<DiskSpace> space() const;
+  std::uint64_t journal_bytes() const;
+
+  static constexpr std::uint64_t kDiskBytes = std::uint64_t{1} << 20;
   SimNetwork& network_;
   const std::filesystem::path folder_;
   const Options options_;
   SimClock clock_;
   SimDisk::Machine disk_;
   std::uint64_t lives_ = 0;
+  std::optional<std::uint64_t> disk_bytes_;  // None: it is great.
 
   // While it is up; in the order in which they are made.
   std::unique_ptr<MessageRing> ring_;

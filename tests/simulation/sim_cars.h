@@ -45,6 +45,8 @@ class SimCars {
   void receive(MessageRing& ring, BootNs boot_now);
   // The kernel's buffer is gone.
   void cut_power();
+  // Nobody drove while the world's time jumped.
+  void skip();
   void stop() { is_driving_ = false; }
 
   const Rows& heard() const { return heard_; }

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -17,7 +18,8 @@ class SimClock final : public Clock {
   explicit SimClock(const std::int64_t& world_ns) : world_ns_(world_ns) { boot(); }
 
   BootNs boot_now() const override { return world_ns_ - booted_at_ + kFirmwareNs; }
-  WallNs wall_now() const override { return world_ns_ + wall_offset_; }
+  // Never before 1970: a kernel refuses that.
+  WallNs wall_now() const override { return std::max<WallNs>(0, world_ns_ + wall_offset_); }
   std::string boot_id() const override { return boot_id_; }
 
   // After a power cut.
@@ -28,13 +30,17 @@ class SimClock final : public Clock {
     boot_id_ = text;
   }
   void step_wall(std::int64_t by_ns) { wall_offset_ += by_ns; }
+  // The battery of the clock is empty: 1970 until somebody sets it.
+  void forget_wall() { wall_offset_ = -world_ns_; }
+  void set_wall() { wall_offset_ = kTodayNs; }
 
  private:
   static constexpr BootNs kFirmwareNs = 3'000'000'000;  // The daemon starts this long after a boot.
+  static constexpr std::int64_t kTodayNs = 1'790'000'000'000'000'000;
 
   const std::int64_t& world_ns_;
   std::int64_t booted_at_ = 0;
-  std::int64_t wall_offset_ = 1'790'000'000'000'000'000;
+  std::int64_t wall_offset_ = kTodayNs;
   unsigned boots_ = 0;
   std::string boot_id_;
 };

@@ -51,8 +51,8 @@ class World {
   World& operator=(const World&) = delete;
 
   RunResult run() {
-    const std::int64_t chaos_until = now_ + dice_.between(500, 4'000) * kMs;
-    while (now_ < chaos_until && result_.faults.empty()) {
+    chaos_until_ = now_ + dice_.between(500, 4'000) * kMs;
+    while (now_ < chaos_until_ && result_.faults.empty()) {
       maybe_do_harm();
       turn();
     }
@@ -69,11 +69,21 @@ class World {
  private:
   SimBox::Options box_options() {
     constexpr std::array kFlushMs = {20, 50, 100};
-    return {.flush_interval = std::chrono::milliseconds(kFlushMs.at(dice_.below(kFlushMs.size()))),
-            .seed = options_.seed};
+    const auto flush_ms = kFlushMs.at(dice_.below(kFlushMs.size()));
+    // A commit is a step here; everybody's turn comes every 9 ms at the latest.
+    constexpr int kTurnsMs = 30;
+    plain_loss_ns_ = (flush_ms + kTurnsMs) * kMs;
+    return {.flush_interval = std::chrono::milliseconds(flush_ms), .seed = options_.seed};
   }
 
   void choose_faults() {
+    // What a power cut costs when nothing else is wrong.
+    constexpr std::size_t kPowerCut = 1;
+    static_assert(kHarms[kPowerCut] == &World::cut_box_power);
+    if (dice_.one_in(8)) {
+      one_in_[kPowerCut] = static_cast<std::uint64_t>(dice_.between(50, 400));
+      return;
+    }
     for (std::uint64_t& one_in : one_in_) {
       // Turns of about 5 ms between two of a kind; most runs have few kinds.
       one_in = dice_.one_in(3) ? static_cast<std::uint64_t>(dice_.between(20, 400)) : 0;
@@ -117,6 +127,7 @@ class World {
     }
     if (now_ >= box_power_fails_at_) cut_box_power();
     if (now_ >= room_power_fails_at_) cut_room_power();
+    if (now_ >= small_until_) box_.grow_disk();
     if (now_ >= disks_bad_until_) {
       box_.disk().heal();
       room_.disk().heal();
@@ -128,7 +139,10 @@ class World {
     box_.step_recorder();
     const auto after = box_.snapshot();
     if (after == nullptr || before == after) return;
-    if (box_.is_settled()) settled_packets_ = cars_.packets().size();
+    if (box_.is_settled()) {
+      settled_packets_ = cars_.packets().size();
+      slept_ns_ = 0;
+    }
     if (const std::string law = box_.broken_law(); !law.empty()) fault("the law: " + law);
     if (before != nullptr && before->state != after->state) {
       tell("recorder is " + std::string(to_string(after->state)) + " " + after->error);
@@ -145,6 +159,7 @@ class World {
     if (!box_.is_up() && now_ >= box_starts_at_) {
       if (box_.start(why)) {
         box_has_power_ = true;
+        box_started_at_ = now_;
         const auto now = box_.snapshot();
         tell("the daemon is up, journal " + std::to_string(now->incarnation % 10'000) + " holds " +
              std::to_string(now->last_sequence));
@@ -191,6 +206,12 @@ class World {
     box_.disk().set_full(true);
     disks_bad_until_ = now_ + dice_.between(50, 2'000) * kMs;
     tell("the box's disk is full");
+  }
+
+  void shrink_box_disk() {
+    box_.shrink_disk(dice_.below(128) << 10U);
+    small_until_ = now_ + dice_.between(200, 3'000) * kMs;
+    tell("the box's disk is small");
   }
 
   void break_box_disk() { break_disk(box_.disk(), "the box's"); }
@@ -255,6 +276,27 @@ class World {
     tell("the wall clock jumps");
   }
 
+  // 1970 first, today at a moment of chance.
+  void lose_wall_clock() {
+    dice_.one_in(2) ? box_.clock().forget_wall() : box_.clock().set_wall();
+    tell("the wall clock is set");
+  }
+
+  // Everything stands still, boot time goes on, and the other end has long hung up.
+  void suspend() {
+    const std::int64_t slept = dice_.between(1, 7'200) * 1'000 * kMs;
+    now_ += slept;
+    slept_ns_ += slept;
+    // What goes on, goes on afterwards.
+    for (std::int64_t* until : {&chaos_until_, &recorder_stalls_until_, &disks_bad_until_,
+                                &box_started_at_, &small_until_}) {
+      *until += slept;
+    }
+    cars_.skip();
+    network_.reset_one();
+    tell("the box was suspended");
+  }
+
   void stall_recorder() {
     recorder_stalls_until_ = now_ + dice_.between(10, 800) * kMs;
     tell("the recorder stands still");
@@ -287,13 +329,27 @@ class World {
     box_power_fails_at_ = kNever;
     if (!std::exchange(box_has_power_, false)) return;
     const std::size_t heard = cars_.packets().size();
-    windows_.push_back({.from = settled_packets_, .until = heard, .cut_ns = now_});
+    windows_.push_back({.from = settled_packets_,
+                        .until = heard,
+                        .cut_ns = now_,
+                        .slept_ns = slept_ns_,
+                        .is_plain = is_plain_now()});
     box_.cut_power(dice_);
     cars_.cut_power();
     ++result_.power_cuts;
     box_starts_at_ = now_ + dice_.between(100, 1'000) * kMs;
     tell("the box loses power; " + std::to_string(heard - settled_packets_) +
          " datagrams were not durable");
+  }
+
+  // Nothing was wrong for a while that keeps the recorder from committing.
+  bool is_plain_now() const {
+    constexpr std::int64_t kAfter = 500 * kMs;
+    const auto now = box_.snapshot();
+    return now != nullptr && now->state != RecorderState::kHolding &&
+           now_ >=
+               std::max({recorder_stalls_until_, disks_bad_until_, box_started_at_, small_until_}) +
+                   kAfter;
   }
 
   void break_disk(SimDisk::Machine& disk, const std::string& whose) {
@@ -343,7 +399,7 @@ class World {
     network_.restore();
     box_.disk().heal();
     room_.disk().heal();
-    recorder_stalls_until_ = link_stalls_until_ = 0;
+    recorder_stalls_until_ = link_stalls_until_ = small_until_ = 0;
     box_power_fails_at_ = room_power_fails_at_ = kNever;
     box_starts_at_ = room_starts_at_ = now_;
   }
@@ -374,11 +430,15 @@ class World {
       fault("the room's store failed on a healthy disk");
     }
     box_.kill();
-    const Findings found = judge(room_.store(), box_.state(), cars_, windows_);
+    const Findings found = judge(room_.store(), box_.state(), cars_, windows_, plain_loss_ns_);
     for (const std::string& one : found.faults) fault(one);
     result_.rows = found.rows;
     result_.lost_rows = found.lost_rows;
-    result_.greatest_loss_ns = found.greatest_loss_ns;
+    result_.given_up_rows = found.given_up_rows;
+    for (std::size_t i = 0; i < windows_.size(); ++i) {
+      (windows_[i].is_plain ? result_.plain_losses_ns : result_.other_losses_ns)
+          .push_back(found.losses_ns[i]);
+    }
     tell(std::to_string(found.rows) + " rows in " + std::to_string(found.sessions) + " rooms, " +
          std::to_string(found.lost_rows) + " lost in power cuts");
   }
@@ -389,9 +449,11 @@ class World {
       &World::stop_room,        &World::break_room_disk, &World::cut_network,
       &World::reset_connection, &World::step_wall_clock, &World::stall_recorder,
       &World::stall_link,       &World::command_session, &World::replace_journals,
-      &World::fail_box_sync,    &World::fail_room_sync,  &World::restore_room};
+      &World::fail_box_sync,    &World::fail_room_sync,  &World::restore_room,
+      &World::shrink_box_disk,  &World::lose_wall_clock, &World::suspend};
 
   const RunOptions options_;
+  std::int64_t plain_loss_ns_ = 0;
   std::int64_t now_ = 0;
   Dice dice_;
   Dice ids_;
@@ -401,13 +463,17 @@ class World {
   SimCars cars_;
   std::array<std::uint64_t, kHarms.size()> one_in_{};  // Turns; 0: never in this run.
   std::vector<LossWindow> windows_;
+  std::int64_t slept_ns_ = 0;        // Since then.
   std::size_t settled_packets_ = 0;  // So many of SimCars::packets() are durable.
   bool box_has_power_ = true;
   std::int64_t box_power_fails_at_ = kNever;
   std::int64_t room_power_fails_at_ = kNever;
   bool room_was_restored_ = false;
   bool room_disk_was_broken_ = false;
+  std::int64_t chaos_until_ = 0;
   std::int64_t box_starts_at_ = 0;
+  std::int64_t box_started_at_ = 0;
+  std::int64_t small_until_ = 0;
   std::int64_t room_starts_at_ = 0;
   std::int64_t cut_until_ = 0;
   std::int64_t disks_bad_until_ = 0;

@@ -5,9 +5,9 @@
 //   cars -> kernel's buffer -> ring -> recorder -> journal (SimDisk) -> link -> SimNetwork -> rooms
 //
 // Faults: a process dies at any step or inside any operation on its disk; power is lost; the disk
-// reports errors or is full; the network is cut, slow to say so, or resets; the room is restored
-// from an older copy; the live journal is replaced by a copy; the wall clock jumps; a thread stands
-// still while the others go on.
+// reports errors, is full or small; the network is cut, slow to say so, or resets; the room is
+// restored from an older copy; the live journal is replaced by a copy; the wall clock jumps; a
+// thread stands still while the others go on.
 //
 // Threads: one. Time is simulated: a run of 10 s takes some 10 ms.
 
@@ -35,7 +35,10 @@ struct RunResult {
   std::uint64_t lost_rows = 0;  // In power cuts, within the window.
   std::uint64_t kills = 0;      // Of box and room.
   std::uint64_t power_cuts = 0;
-  std::int64_t greatest_loss_ns = 0;
+  std::uint64_t given_up_rows = 0;  // Of a disk that was too small.
+  // What each power cut of the box cost: from the oldest row lost to the cut.
+  std::vector<std::int64_t> plain_losses_ns;  // Nothing else was wrong...
+  std::vector<std::int64_t> other_losses_ns;  // ...or something was.
 };
 
 RunResult run_world(const RunOptions& options);

@@ -1,0 +1,145 @@
+// Making room: one step of the ladder (retention.h) at a time, between commits.
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "buffer/recorder.h"
+#include "proto/mutant.h"
+
+namespace pitbox {
+namespace {
+
+// While nothing can be done, or a reader is in the way.
+constexpr std::chrono::milliseconds kLookAgain{200};
+
+std::vector<Range> ranges_of(const Giving& giving) {
+  std::vector<Range> ranges;
+  ranges.reserve(giving.runs.size());
+  for (const BatchRun& run : giving.runs) ranges.push_back(run.range);
+  return ranges;
+}
+
+}  // namespace
+
+Evicted Recorder::evicted_of(const Giving& giving, EvictReason reason, BootNs now) {
+  Evicted evicted{.reason = reason};
+  for (const BatchRun& run : giving.runs) {
+    evicted.tombstones.push_back(tombstone_event(giving.file.incarnation, run.range,
+                                                 to_string(reason), now, run.records, run.laps));
+    evicted.ranges[giving.file.incarnation].add(run.range);
+    evicted.entries += run.range.last - run.range.first + 1;
+    evicted.records += run.records;
+    evicted.bytes += run.bytes;
+  }
+  return evicted;
+}
+
+void Evicted::count_in(Conservation& counts) const {
+  counts.entries.evicted[static_cast<std::size_t>(reason)] += entries;
+  counts.records_evicted += records;
+  counts.bytes_evicted += bytes;
+}
+
+std::size_t Recorder::make_room(BootNs now) {
+  if (bury_lost(now)) return 1;
+  if (!space_.is_on() || now < space_due_) return 0;
+  const std::uint64_t reusable = journal_ != nullptr ? journal_->reusable_bytes() : 0;
+  const SpaceKeeper::Shortage shortage = space_.look(now, reusable);
+  is_starving_ = is_starving_ && shortage.bytes > 0;
+  space_due_ = now + to_ns(kLookAgain);
+  if (shortage.bytes == 0) return 0;
+  std::vector<RetainedFile> files = store_->retained(journal_.get());
+  // What is being journaled again is answered for by that.
+  std::erase_if(files, [&](const RetainedFile& file) {
+    return rekeying_from_ != 0 && file.incarnation == rekeying_from_;
+  });
+  const Giving giving = retention_.choose(files, shortage.bytes);
+  if (giving.how == Giving::How::kNothingLeft) {
+    if (!is_starving_ && shortage.reason == EvictReason::kDiskFull) {
+      note_error("space",
+                 Status(Code::kFull,
+                        "the disk is full and there is nothing left to give "
+                        "up: batches are refused, laps and events are kept"),
+                 now);
+    }
+    is_starving_ = shortage.reason == EvictReason::kDiskFull;
+    return 0;
+  }
+  if (give_up(giving, shortage.reason, now)) space_due_ = now;
+  space_.forget_used();
+  return 1;
+}
+
+// False: not now.
+bool Recorder::give_up(const Giving& giving, EvictReason reason, BootNs now) {
+  if (giving.how == Giving::How::kBury && has_mutant(Mutant::kEvictUntold)) {
+    Evicted untold = evicted_of(giving, reason, now);
+    untold.tombstones.clear();
+    return commit(now, {.evicted = std::move(untold)});
+  }
+  if (giving.how == Giving::How::kBury) {
+    return bury(giving.file, evicted_of(giving, reason, now), now);
+  }
+  if (giving.file.is_live) return commit(now, {.removed = ranges_of(giving)});
+  const Status removed = store_->remove(giving.file.incarnation, ranges_of(giving));
+  if (!removed.ok() && removed.code() != Code::kTryAgain) note_error("make room", removed, now);
+  publish_heads(now);
+  return removed.ok();
+}
+
+// Tombstones, durably; what they answer for is deleted afterwards.
+bool Recorder::bury(const RetainedFile& file, Evicted evicted, BootNs now) {
+  spdlog::warn("giving up {} batches of session {} that the room does not have ({})",
+               evicted.entries, file.session.text(), to_string(evicted.reason));
+  if (file.is_current) return commit(now, {.evicted = std::move(evicted)});
+  std::vector<NewEvent> events{clock_anchor_event(read_clock(clock_))};
+  events.insert(events.end(), evicted.tombstones.begin(), evicted.tombstones.end());
+  std::uint64_t bytes = 0;
+  for (const NewEvent& event : events) bytes += event.bytes.size();
+  const Status buried = store_->bury(file.session, events, evicted.ranges, [&](Counters& counters) {
+    Conservation counts = Conservation::load(counters);
+    counts.entries.journaled += events.size();
+    counts.entries.pending += events.size();
+    counts.entries.pending -= std::min(counts.entries.pending, evicted.entries);
+    counts.events_journaled += events.size();
+    counts.bytes_journaled += bytes;
+    evicted.count_in(counts);
+    counts.store(counters);
+  });
+  if (!buried.ok()) note_error("make room", buried, now);
+  publish_heads(now);
+  return buried.ok();
+}
+
+// What was deleted because the room had it, and the room has it no more: nobody has it.
+bool Recorder::bury_lost(BootNs now) {
+  if (!look_for_lost_) return false;
+  for (const RetainedFile& file : store_->retained(journal_.get())) {
+    Giving giving{.how = Giving::How::kBury, .file = file, .runs = {}};
+    for (const Range& range : Retention::lost(file)) {
+      if (giving.runs.size() == Retention::kRunsPerChoice) break;
+      giving.runs.push_back({.range = range, .records = 0, .bytes = 0, .laps = {}});
+    }
+    if (giving.runs.empty()) continue;
+    return bury(file, evicted_of(giving, EvictReason::kRoomLost, now), now);
+  }
+  look_for_lost_ = false;
+  return false;
+}
+
+// While nothing can be journaled no tombstone can be written either; but what the room has may go,
+// and the reserve.
+void Recorder::make_room_to_journal(BootNs now) {
+  if (!space_.is_on()) return;
+  const SpaceKeeper::Shortage shortage = space_.look(now, 0);
+  if (shortage.bytes == 0) return;
+  space_.release_reserve();
+  const Giving giving = retention_.choose(store_->retained(nullptr), shortage.bytes);
+  if (giving.how != Giving::How::kDelete) return;
+  const Status removed = store_->remove(giving.file.incarnation, ranges_of(giving));
+  if (!removed.ok() && removed.code() != Code::kTryAgain) note_error("make room", removed, now);
+}
+
+}  // namespace pitbox

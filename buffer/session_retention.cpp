@@ -1,0 +1,143 @@
+// The store's part of making room: which files there are to take from, and the deletion of batches
+// in files that are no longer live. What is chosen, and when, is retention.h.
+
+#include <algorithm>
+#include <utility>
+
+#include "buffer/journal_removal.h"
+#include "buffer/journal_schema.h"
+#include "buffer/session_state.h"
+
+namespace pitbox {
+
+const FileRecord* SessionStore::State::newest_file(const Uuid& session) const {
+  const FileRecord* newest = nullptr;
+  for (const auto& [incarnation, file] : known.files) {
+    if (file.session != session || file.state != FileState::kAside) continue;
+    if (newest == nullptr || file.number > newest->number) newest = &file;
+  }
+  return newest;
+}
+
+std::vector<RetainedFile> SessionStore::retained(const Journal* live) const {
+  struct Candidate {
+    const SessionRecord* session;
+    const FileRecord* file;
+  };
+  std::vector<Candidate> candidates;
+  for (const auto& [incarnation, file] : state_->known.files) {
+    const auto session = state_->known.sessions.find(file.session);
+    const bool is_there = file.state == FileState::kAside && file.last > 0;
+    if (is_there && session != state_->known.sessions.end()) {
+      candidates.push_back({&session->second, &file});
+    }
+  }
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    if (a.file->session == b.file->session) return a.file->number < b.file->number;
+    return began_before(a.session->info, b.session->info);
+  });
+  std::vector<RetainedFile> files;
+  for (const Candidate& candidate : candidates) {
+    const FileRecord& file = *candidate.file;
+    files.push_back({.session = file.session,
+                     .incarnation = file.incarnation,
+                     .file = state_->path_of(file),
+                     .last = file.last,
+                     .is_live = false,
+                     .is_current = live != nullptr && live->session().id == file.session,
+                     .acknowledged = file.acknowledged,
+                     .evicted = file.evicted,
+                     .removed = file.removed});
+    if (candidate.session->complete) files.back().acknowledged.add(Range{1, file.last});
+  }
+  if (live == nullptr || live->last_sequence() == 0) return files;
+  RetainedFile last{.session = live->session().id,
+                    .incarnation = live->incarnation(),
+                    .file = live->file(),
+                    .last = live->last_sequence(),
+                    .is_live = true,
+                    .is_current = true,
+                    .acknowledged = live->acknowledged(),
+                    .evicted = {},
+                    .removed = live->removed()};
+  const auto evicted = live->evicted().find(live->incarnation());
+  if (evicted != live->evicted().end()) last.evicted = evicted->second;
+  files.push_back(std::move(last));
+  return files;
+}
+
+Status SessionStore::remove(std::uint64_t incarnation, const std::vector<Range>& ranges) {
+  State& state = *state_;
+  const auto found = state.known.files.find(incarnation);
+  if (found == state.known.files.end() || found->second.state != FileState::kAside) {
+    return {Code::kRejected, "no such file that is not live: " + hex_id(incarnation)};
+  }
+  FileRecord file = found->second;
+  const bool needed_plain = file.needs_plain;
+  // Whatever stops us, the next start makes a plain file of it.
+  file.needs_plain = true;
+  Status status = state.put(
+      {.sessions = {}, .files = {file}, .positions = {}, .gone_of = {}, .is_durable = false});
+  if (!status.ok()) return status;
+  const auto is_plain = remove_batches(state.path_of(file), ranges, state.defaults.vfs);
+  if (!is_plain.ok()) return is_plain.status();
+  for (const Range& range : ranges) file.removed.add(range);
+  file.needs_plain = needed_plain || !is_plain.value();
+  return state.put(
+      {.sessions = {}, .files = {file}, .positions = {}, .gone_of = {file.incarnation}});
+}
+
+Status SessionStore::note_evicted(const EvictedRanges& evicted) {
+  return state_->learn_evicted(evicted);
+}
+
+Status SessionStore::bury(const Uuid& session, std::vector<NewEvent> events,
+                          const EvictedRanges& evicted,
+                          const std::function<void(Counters&)>& count) {
+  State& state = *state_;
+  const FileRecord* newest = state.newest_file(session);
+  const auto record = state.known.sessions.find(session);
+  if (newest == nullptr || record == state.known.sessions.end() || record->second.open) {
+    return {Code::kRejected, "no session that is over: " + session.text()};
+  }
+  Commit first;
+  {
+    auto reader = JournalReader::open(state.path_of(*newest));
+    if (!reader.ok()) return reader.status();
+    if (Status read = read_carry(*reader.value(), first); !read.ok()) return read;
+  }
+  first.events = std::move(events);
+  for (const auto& [incarnation, ranges] : evicted) first.evicted[incarnation].add_all(ranges);
+  if (first.counters) count(*first.counters);
+  FileRecord file;
+  file.incarnation = random_id();
+  file.session = session;
+  file.number = state.next_number(session);
+  file.state = FileState::kAside;
+  file.reason = "tombstones of a session that is over";
+  file.file = std::filesystem::path("sessions") / session.text() /
+              journal_file_name({.number = file.number, .incarnation = file.incarnation});
+  Journal::Options options = state.defaults;
+  options.file = state.path_of(file);
+  options.session = record->second.info;
+  options.box_id = state.known.box_id;
+  options.number = file.number;
+  options.token = random_id();
+  options.high_water.clear();  // That is the live file's.
+  auto journal = Journal::create(options, file.incarnation, first);
+  if (!journal.ok()) return journal.status();
+  file.last = journal.value()->last_sequence();
+  file.needs_plain = !journal.value()->seal(true).ok();
+  journal.value().reset();
+  const Status status = state.put({.sessions = {record->second}, .files = {file}, .positions = {}});
+  if (status.ok()) return state.learn_evicted(evicted);
+  // Nobody was told of it.
+  remove_journal(options.file);
+  return status;
+}
+
+const std::filesystem::path& SessionStore::directory() const {
+  return state_->root;
+}
+
+}  // namespace pitbox
