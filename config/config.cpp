@@ -11,12 +11,18 @@
 #include <set>
 
 #include "config/config_keys.h"
+#include "proto/text.h"
 
 namespace pitbox {
 namespace {
 
 constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxSources = 64;
+constexpr std::size_t kMaxShownBytes = 256;  // Of a key or value that is refused.
+constexpr std::size_t kMaxRefusalBytes = 2048;
+// Each dot of a key may be one more table in a table, and toml++ takes stack for each, some 400
+// bytes (1 MiB of "a.a.a" ended the process). Numbers, addresses and comments have dots, too.
+constexpr std::size_t kMaxDots = 4096;
 
 // Where in the file something stands, for messages.
 struct Place {
@@ -27,7 +33,16 @@ struct Place {
 };
 
 Status refuse(const Place& place, const std::string& key, const std::string& what) {
-  return {Code::kRejected, place.text() + ": " + (key.empty() ? "" : key + ": ") + what};
+  const std::string shown = key.empty() ? "" : printable(key, kMaxShownBytes) + ": ";
+  return {Code::kRejected, place.text() + ": " + shown + printable(what, kMaxRefusalBytes)};
+}
+
+// toml::parse() with a bound on its stack. Throws what it throws.
+toml::table parse_toml(std::string_view text) {
+  if (std::count(text.begin(), text.end(), '.') > static_cast<std::ptrdiff_t>(kMaxDots)) {
+    throw toml::parse_error("more than 4096 dots", toml::source_position{1, 1}, nullptr);
+  }
+  return toml::parse(text);
 }
 
 Place place_of(std::string_view file, const toml::node& node) {
@@ -199,7 +214,7 @@ Status apply_document(Config& config, const toml::table& document, std::string_v
 Result<toml::table> variable_document(const ConfigKey& key, const std::string& text) {
   const std::string literal = key.type == ConfigType::kText ? toml_text(text) : text;
   try {
-    return toml::parse("value = " + literal);
+    return parse_toml("value = " + literal);
   } catch (const toml::parse_error& error) {
     return Status(Code::kRejected, std::string(error.description()));
   }
@@ -304,7 +319,7 @@ Result<Config> parse_config(std::string_view text, std::string_view file,
                             const Environment& environment) {
   Config config;
   try {
-    const toml::table document = toml::parse(text, file);
+    const toml::table document = parse_toml(text);
     if (Status applied = apply_document(config, document, file); !applied.ok()) return applied;
   } catch (const toml::parse_error& error) {
     const Place place{std::string(file), static_cast<unsigned>(error.source().begin.line)};

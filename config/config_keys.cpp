@@ -5,11 +5,15 @@
 #include <cmath>
 
 #include "proto/check.h"
+#include "proto/text.h"
 
 namespace pitbox {
 namespace {
 
 using Refusal = std::optional<std::string>;
+
+constexpr std::size_t kTextBytesMax = 1024;
+constexpr std::size_t kShownBytes = 256;  // Of a value that is refused.
 
 std::string number_text(std::int64_t value) {
   return std::to_string(value);
@@ -32,6 +36,13 @@ std::string line_text(const GeoLine& line) {
   return text + "]";
 }
 
+// A control character in a path, an address or a key would be cut at, or said to somebody.
+Refusal check_text(const std::string& text) {
+  if (text.size() > kTextBytesMax) return "the text is too long";
+  if (!is_plain_text(text)) return "the text has a control character";
+  return std::nullopt;
+}
+
 Refusal check_line(const GeoLine& line) {
   for (const GeoPoint& point : line) {
     if (!(std::abs(point.latitude) <= 90 && std::abs(point.longitude) <= 180)) {
@@ -50,15 +61,15 @@ ConfigKey text_key(std::string section, std::string name, const std::vector<std:
   for (const std::string& choice : choices) {
     key.allowed += (key.allowed.empty() ? "" : ", ") + choice;
   }
-  if (choices.empty()) key.allowed = "text of at most 1024 bytes";
+  if (choices.empty()) key.allowed = "text of at most 1024 bytes, no control characters";
   key.purpose = std::move(purpose);
   key.set = [access, choices](Config& config, std::size_t index,
                               const ConfigValue& value) -> Refusal {
     const auto& text = std::get<std::string>(value);
     if (!choices.empty() && std::find(choices.begin(), choices.end(), text) == choices.end()) {
-      return toml_text(text) + " is not one of them";
+      return printable(toml_text(text), kShownBytes) + " is not one of them";
     }
-    if (text.size() > 1024) return "the text is too long";
+    if (auto refusal = check_text(text)) return refusal;
     access(config, index) = text;
     return std::nullopt;
   };
@@ -152,6 +163,9 @@ ConfigKey channels_key() {
   key.set = [](Config& config, std::size_t, const ConfigValue& value) -> Refusal {
     const auto& names = std::get<std::vector<std::string>>(value);
     if (names.size() > 64) return "there are " + std::to_string(names.size()) + " names";
+    for (const std::string& name : names) {
+      if (auto refusal = check_text(name)) return refusal;
+    }
     config.live_view_channels = names;
     return std::nullopt;
   };

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "proto/check.h"
+
 namespace pitbox {
 namespace {
 
@@ -23,24 +25,46 @@ bool is_code_point(std::uint32_t code_point, int continuations) {
   return code_point <= 0x10FFFF;
 }
 
+// Bytes of the plain character that `text` begins with; 0 if it begins with none.
+std::size_t plain_character(std::string_view text) {
+  const auto lead = static_cast<std::uint8_t>(text[0]);
+  const int continuations = continuation_bytes(lead);
+  if (continuations < 0) return 0;
+  const std::size_t length = static_cast<std::size_t>(continuations) + 1;
+  if (text.size() < length) return 0;
+  std::uint32_t code_point = continuations == 0 ? lead : lead & (0x3FU >> continuations);
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto byte = static_cast<std::uint8_t>(text[i]);
+    if ((byte & 0xC0) != 0x80) return 0;
+    code_point = code_point << 6 | (byte & 0x3FU);
+  }
+  return is_code_point(code_point, continuations) ? length : 0;
+}
+
 }  // namespace
 
 bool is_plain_text(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<std::uint8_t>(text[i]);
-    const int continuations = continuation_bytes(lead);
-    if (continuations < 0) return false;
-    if (text.size() - i <= static_cast<std::size_t>(continuations)) return false;
-    std::uint32_t code_point = continuations == 0 ? lead : lead & (0x3FU >> continuations);
-    for (int c = 0; c < continuations; ++c) {
-      const auto byte = static_cast<std::uint8_t>(text[++i]);
-      if ((byte & 0xC0) != 0x80) return false;
-      code_point = code_point << 6 | (byte & 0x3FU);
-    }
-    if (!is_code_point(code_point, continuations)) return false;
-    ++i;
+  while (!text.empty()) {
+    const std::size_t length = plain_character(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
   }
   return true;
+}
+
+std::string printable(std::string_view text, std::size_t bytes_max) {
+  constexpr std::string_view kCut = "...";
+  CHECK(bytes_max >= kCut.size());
+  std::string out;
+  std::size_t whole = 0;  // Of `out`: as far as a cut leaves room for the dots.
+  while (!text.empty()) {
+    const std::size_t length = plain_character(text);
+    if (out.size() <= bytes_max - kCut.size()) whole = out.size();
+    out += length == 0 ? std::string_view(" ") : text.substr(0, length);
+    if (out.size() > bytes_max) return out.substr(0, whole).append(kCut);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return out;
 }
 
 }  // namespace pitbox

@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace pitbox {
@@ -10,5 +12,9 @@ namespace pitbox {
 // True if `text` is well-formed UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF)
 // without control characters (U+0000..U+001F, U+007F..U+009F).
 bool is_plain_text(std::string_view text);
+
+// `text` for a person, as plain text of at most `bytes_max` bytes: what is_plain_text() refuses
+// becomes spaces, and what is too long ends with "...". REQUIRES: bytes_max >= 3.
+std::string printable(std::string_view text, std::size_t bytes_max);
 
 }  // namespace pitbox

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "proto/text.h"
+
 namespace pitbox {
 namespace {
 
@@ -48,8 +50,8 @@ Uuid Uuid::mint() {
 
 Result<Uuid> Uuid::parse(std::string_view text) {
   const auto refuse = [&] {
-    return Status(Code::kRejected, "not a UUID (want 8-4-4-4-12 hex digits): '" +
-                                       std::string(text.substr(0, 64)) + "'");
+    return Status(Code::kRejected,
+                  "not a UUID (want 8-4-4-4-12 hex digits): '" + printable(text, 64) + "'");
   };
   if (text.size() != 36) return refuse();
   Uuid id;

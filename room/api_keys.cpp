@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "proto/sha256.h"
+#include "proto/text.h"
 #include "proto/uuid.h"
 
 namespace pitbox {
@@ -98,7 +99,7 @@ Status ApiKeys::load() {
     const auto hash = hash_of(key);
     // The line itself is not shown: it may be half a key.
     if (!hash.has_value()) return refuse("line " + std::to_string(number) + " is no key");
-    accounts[*hash] = account.empty() ? default_name(*hash) : account.substr(0, 128);
+    accounts[*hash] = account.empty() ? default_name(*hash) : printable(account, 128);
     if (accounts.size() > kMaxKeys) return refuse("has more than 10,000 keys");
   }
   accounts_ = std::move(accounts);

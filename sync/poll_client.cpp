@@ -48,19 +48,6 @@ LinkReason reason_of(CURLcode code, long os_error) {
   }
 }
 
-LinkReason reason_of(long status) {
-  if (status == 401 || status == 403) return LinkReason::kAuthRejected;
-  if (status == 429) return LinkReason::kThrottled;
-  return LinkReason::kRefused;
-}
-
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (c < ' ' || c > '~') c = ' ';
-  }
-  return text;
-}
-
 }  // namespace
 
 struct PollClient::State {
@@ -155,21 +142,12 @@ void PollClient::State::finish(Poll& poll, CURLcode code) {
   curl_easy_getinfo(poll.easy, CURLINFO_OS_ERRNO, &os_error);
   curl_easy_getinfo(poll.easy, CURLINFO_CONNECT_TIME_T, &connect_us);
   curl_easy_getinfo(poll.easy, CURLINFO_RETRY_AFTER, &retry_after);
-  PollAnswer answer;
-  answer.kind = poll.kind;
-  answer.http_status = static_cast<unsigned>(status);
+  const PollQuestion question{poll.kind, url(poll.kind)};
+  PollAnswer answer = code == CURLE_OK ? answer_of_http(question, status, retry_after, poll.body)
+                                       : answer_of_failure(question, reason_of(code, os_error),
+                                                           curl_easy_strerror(code));
+  answer.http_status = static_cast<unsigned>(std::max(status, 0L));
   answer.connect_time = std::chrono::microseconds(connect_us);
-  answer.retry_after = std::chrono::seconds(std::clamp<curl_off_t>(retry_after, 0, 3600));
-  const std::string what = "GET " + url(poll.kind) + ": ";
-  if (code != CURLE_OK) {
-    answer.reason = reason_of(code, os_error);
-    answer.error = what + curl_easy_strerror(code);
-  } else if (status < 200 || status > 299) {
-    answer.reason = reason_of(status);
-    answer.error = what + "HTTP " + std::to_string(status) + " " + printable(poll.body);
-  } else {
-    answer.ok = true;
-  }
   poll.had_failed = code != CURLE_OK;
   answers.push_back(std::move(answer));
   stop(poll);

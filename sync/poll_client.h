@@ -1,4 +1,5 @@
-// PollClient: GET /health and GET /auth/me. The one door of this module to libcurl.
+// PollClient: GET /health and GET /auth/me. The one door of this module to libcurl; what an answer
+// means is poll_answer.h.
 //
 // Threads: one (the link's). step() never blocks: curl's multi interface, and no names to resolve:
 // the caller passes the address (curl's own resolver thread would be waited for when a poll is
@@ -19,21 +20,10 @@
 
 #include "proto/status.h"
 #include "sync/endpoint.h"
-#include "sync/link_state.h"
+#include "sync/poll_answer.h"
 #include "sync/poll_rounds.h"
 
 namespace pitbox {
-
-struct PollAnswer {
-  PollKind kind = PollKind::kHealth;
-  bool ok = false;
-  LinkReason reason = LinkReason::kNone;
-  std::string error;
-  unsigned http_status = 0;                  // 0: nothing answered.
-  std::chrono::milliseconds retry_after{0};  // Of a 429 or 503.
-  // From SYN to SYN-ACK; 0 if the connection was an old one or there was none.
-  std::chrono::nanoseconds connect_time{0};
-};
 
 class PollClient {
  public:

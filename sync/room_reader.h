@@ -3,10 +3,9 @@
 // Threads: blocks the calling thread until the room has said HistoryEnd, or something failed. It
 // stands on a RoomClient of its own and touches nothing else.
 //
-// Limits: frames of at most 1 MiB, entries of at most 8 MiB, one of them in parts at a time. A room
-// that breaks one of them, or that sends what the protocol (proto/ROOM.md) does not allow, gives
-// kCorrupt. `idle_timeout` without a frame gives kTryAgain, and so does a connection that ends
-// early: what was visited until then is not everything.
+// Limits, and what a room that breaks the protocol gives: room_download.h. `idle_timeout` without a
+// frame gives kTryAgain, and so does a connection that ends early: what was visited until then is
+// not everything.
 
 #pragma once
 
@@ -14,12 +13,10 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <vector>
 
-#include "proto/content_hash.h"
-#include "proto/definition.h"
 #include "proto/status.h"
 #include "proto/uuid.h"
+#include "sync/room_download.h"
 
 namespace pitbox {
 
@@ -38,22 +35,9 @@ struct RoomReaderOptions {
   std::chrono::milliseconds idle_timeout{30'000};
 };
 
-// One entry as the room holds it. `bytes` are those the box sent; nothing was recomputed.
-struct DownloadedEntry {
-  Uuid box;  // Whose incarnation it is; nil if the room does not say.
-  std::uint64_t incarnation = 0;
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-  bool is_event = false;
-  std::string car;
-  std::vector<ContentHash> hashes;         // One per sequence first..last.
-  std::vector<DefinitionPtr> definitions;  // Those the batch uses, in the order it names them.
-  std::string bytes;
-};
-
 // Calls `visit` for each entry, in the order it became durable in the room (with `live`, newer ones
-// come in between); a Status of it that is not ok
-// ends the download and is returned. kRejected if the room refuses the credential or the session.
+// come in between); a Status of it that is not ok ends the download and is returned. kRejected if
+// the room refuses the credential or the session.
 Status read_room(const RoomReaderOptions& options,
                  const std::function<Status(const DownloadedEntry&)>& visit);
 

@@ -8,8 +8,13 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// Whatever a text holds (an error may quote half a character of a request), it becomes an answer.
+std::string line_of(const ordered_json& answer) {
+  return answer.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
 std::string refuse(const std::string& error) {
-  return ordered_json{{"ok", false}, {"error", error}}.dump();
+  return line_of({{"ok", false}, {"error", error}});
 }
 
 // Empty if the request does not have the key.
@@ -85,7 +90,7 @@ std::string ControlHandler::carry_out(SessionCommand command) {
   if (!result.status.ok()) return refuse(result.status.message());
   ordered_json answer = {{"ok", true}};
   if (result.session) answer["session"] = describe_session(*result.session);
-  return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return line_of(answer);
 }
 
 }  // namespace pitbox

@@ -10,6 +10,7 @@ namespace pitbox {
 namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
+constexpr std::size_t kKeyBytesMax = 512;
 
 // "[::]:9600" or "0.0.0.0:9600"; the configuration was checked to have a port.
 void split_endpoint(const std::string& listen, SourceOptions& options) {
@@ -21,14 +22,22 @@ void split_endpoint(const std::string& listen, SourceOptions& options) {
   std::from_chars(listen.data() + colon + 1, listen.data() + listen.size(), options.port);
 }
 
+// What may stand in an HTTP header and nothing else.
+bool is_key(const std::string& text) {
+  return !text.empty() && text.size() <= kKeyBytesMax &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+// The first line of the file.
 Result<std::string> read_key(const std::string& path) {
   std::ifstream file(path);
-  std::string key;
-  if (!file || !std::getline(file, key) || key.empty()) {
-    return Status(Code::kRejected, "room.api_key_file: " + path + " holds no readable key");
-  }
+  std::string key(kKeyBytesMax + 2, '\0');  // One more than a key, and a '\r'.
+  file.read(key.data(), static_cast<std::streamsize>(key.size()));
+  key.resize(static_cast<std::size_t>(file.gcount()));
+  key.resize(std::min(key.find('\n'), key.size()));
   while (!key.empty() && (key.back() == '\r' || key.back() == ' ')) key.pop_back();
-  return key;
+  if (is_key(key)) return key;
+  return Status(Code::kRejected, "room.api_key_file: " + path + " holds no readable key");
 }
 
 }  // namespace
@@ -89,6 +98,9 @@ Result<Link::Options> link_options(const Config& config) {
     auto key = read_key(config.room_api_key_file);
     if (!key.ok()) return key.status();
     options.api_key = std::move(key).take();
+  }
+  if (!options.api_key.empty() && !is_key(options.api_key)) {
+    return Status(Code::kRejected, "room.api_key: a key is 1 to 512 letters, digits and signs");
   }
   options.ca_file = config.room_ca_file;
   options.software = "pitbox " PITBOX_VERSION;

@@ -60,6 +60,24 @@ TEST(Config, RefusesUnknownKeysAndWrongTypes) {
   EXPECT_NE(refusal_of("source = 1\n").find("want [[source]]"), std::string::npos);
 }
 
+TEST(Config, RefusesAFileThatWouldTakeTheParsersStack) {
+  std::string deep = "a";
+  for (int i = 0; i < 500'000; ++i) deep += ".a";
+  EXPECT_NE(refusal_of(deep + " = 1\n").find("dots"), std::string::npos);
+  EXPECT_NE(refusal_of("[" + deep + "]\n").find("dots"), std::string::npos);
+  EXPECT_NE(refusal_of(kSource, {{"PITBOX_LIVE_VIEW_CHANNELS", "{" + deep + " = 1}"}}).find("want"),
+            std::string::npos);
+}
+
+TEST(Config, RefusesControlCharactersAndShowsLittleOfWhatIsLong) {
+  EXPECT_NE(refusal_of(std::string(kSource) + "car = \"a\\nb\"\n").find("control character"),
+            std::string::npos);
+  const std::string refused =
+      refusal_of(std::string(kSource) + "kind = \"" + std::string(500'000, 'u') + "\"\n");
+  EXPECT_LT(refused.size(), 1'000U);
+  EXPECT_TRUE(refused.starts_with("pitbox.toml:3: source.kind: \"uuu")) << refused;
+}
+
 TEST(Config, SaysWhereTheFileIsNotToml) {
   EXPECT_TRUE(refusal_of("state_dir = \n").starts_with("pitbox.toml:1: not TOML: "));
 }

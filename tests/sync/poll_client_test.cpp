@@ -83,6 +83,15 @@ TEST_F(PollClientTest, A429SaysHowLongToWait) {
   EXPECT_EQ(answer.retry_after, std::chrono::seconds(11));
 }
 
+TEST_F(PollClientTest, NobodyMakesUsWaitWhoIsNeitherThrottlingNorClosing) {
+  for (const char* status : {"200 OK", "302 Found", "401 No"}) {
+    const PollAnswer answer = poll(PollKind::kHealth, http(status, "", "Retry-After: 11\r\n"));
+    EXPECT_EQ(answer.retry_after.count(), 0) << status;
+  }
+  EXPECT_EQ(poll(PollKind::kHealth, http("503 Busy", "", "Retry-After: 99999\r\n")).retry_after,
+            kPollRetryMax);
+}
+
 TEST_F(PollClientTest, ARedirectIsNotFollowed) {
   const PollAnswer answer =
       poll(PollKind::kHealth, http("302 Found", "", "Location: http://127.0.0.1:1/\r\n"));
