@@ -24,6 +24,8 @@
 
 namespace pitbox {
 
+class Database;
+
 struct StoredEntry {
   std::uint64_t first = 0;  // Sequences; equal unless compacted.
   std::uint64_t last = 0;
@@ -49,6 +51,10 @@ struct StoredLap {
   std::int64_t started_at_ms = 0;
   std::string evidence;
 };
+
+// The file as a JournalReader opens it, for whoever asks what that does not answer: read-only, its
+// tables checked, and as it is where no files can be made beside it. Errors are those of open().
+Result<Database> open_journal_to_read(const std::filesystem::path& file);
 
 class JournalReader {
  public:
