@@ -38,7 +38,9 @@ Result<Database> open_as(const fs::path& file, Database::Mode mode) {
   return opened;
 }
 
-Result<Database> open_database(const fs::path& file) {
+}  // namespace
+
+Result<Database> open_journal_to_read(const fs::path& file) {
   std::error_code error;
   if (!fs::is_regular_file(file, error)) {
     return Status(Code::kRejected, "there is no such file");
@@ -51,6 +53,8 @@ Result<Database> open_database(const fs::path& file) {
   return Status(opened.status())
       .within("there is a WAL beside it; copy both to where files can be made");
 }
+
+namespace {
 
 struct Follower {
   std::uint64_t number = 0;
@@ -76,7 +80,7 @@ std::vector<Follower> followers_of(const fs::path& file) {
 
 std::uint64_t find_cut(const fs::path& file, const JournalMeta& meta) {
   for (const Follower& follower : followers_of(file)) {
-    auto opened = open_database(follower.file);
+    auto opened = open_journal_to_read(follower.file);
     if (!opened.ok()) continue;
     const auto other = read_journal_meta(opened.value());
     if (!other.ok() || other.value().session.id != meta.session.id) continue;
@@ -124,7 +128,7 @@ JournalReader::~JournalReader() = default;
 
 Result<std::unique_ptr<JournalReader>> JournalReader::open(const fs::path& file) {
   const std::string step = "open " + file.string();
-  auto opened = open_database(file);
+  auto opened = open_journal_to_read(file);
   if (!opened.ok()) return Status(opened.status()).within(step);
   auto state = std::make_unique<State>();
   state->file = file;

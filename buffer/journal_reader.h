@@ -24,6 +24,8 @@
 
 namespace pitbox {
 
+class Database;
+
 struct StoredEntry {
   std::uint64_t first = 0;  // Sequences; equal unless compacted.
   std::uint64_t last = 0;
@@ -66,6 +68,10 @@ struct BatchFacts {
   std::uint64_t rows = 0;
   std::uint64_t bytes = 0;
 };
+
+// The file as a JournalReader opens it, for whoever asks what that does not answer: read-only, its
+// tables checked, and as it is where no files can be made beside it. Errors are those of open().
+Result<Database> open_journal_to_read(const std::filesystem::path& file);
 
 class JournalReader {
  public:

@@ -227,6 +227,10 @@ Result<JournalMeta> read_journal_meta(Database& database) {
         return {};
       });
   if (!read.ok()) return std::move(read).within("meta");
+  return parse_journal_meta(rows);
+}
+
+Result<JournalMeta> parse_journal_meta(const MetaRows& rows) {
   JournalMeta meta;
   const bool understood =
       read_uuid(rows, "box_id", meta.box_id) && read_uuid(rows, "session_id", meta.session.id) &&

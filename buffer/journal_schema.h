@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -60,6 +61,8 @@ Status put_meta(Database& database, std::string_view key, std::string_view value
 Status put_meta(Database& database, std::string_view key, std::int64_t value);
 Status put_journal_meta(Database& database, const JournalMeta& meta);
 Result<JournalMeta> read_journal_meta(Database& database);
+// From the rows themselves, values as text. kCorrupt unless they say what docs/journal.md asks for.
+Result<JournalMeta> parse_journal_meta(const std::map<std::string, std::string, std::less<>>& rows);
 
 // Sequences of the first and the last entry there is; first is last + 1 and last 0 if there is
 // none.

@@ -41,6 +41,8 @@ int run(int argc, char** argv) {
   pitbox::add_channels_command(app, context);
   pitbox::add_export_command(app, context);
   pitbox::add_verify_command(app, context);
+  pitbox::add_fsck_command(app, context);
+  pitbox::add_salvage_command(app, context);
   pitbox::add_sim_command(app, context);
   pitbox::add_feed_command(app, context);
   pitbox::add_ledger_command(app, context);

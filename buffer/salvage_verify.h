@@ -1,0 +1,80 @@
+// RowVerifier: reads a row that was noted (salvage_gather.h) and says whether its content is what
+// its hash says. What the hash does not cover is worked out from what it covers.
+//
+// A row and its overflow chain may be of different versions of the file. So a chain is followed in
+// each view that may be the row's: its own commit's, the newest, the database alone.
+//
+// Threads: one. Limit: kReadsPerPage page reads for each page of the file; then no chain is
+// followed any more, so that a hostile file cannot make work without end.
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "buffer/journal_reader.h"
+#include "buffer/salvage_cells.h"
+#include "buffer/salvage_gather.h"
+#include "buffer/salvage_pages.h"
+
+namespace pitbox {
+
+struct Verdict {
+  std::optional<StoredEntry> entry;  // If it is good.
+  std::uint32_t view = 0;            // In which it is.
+  bool missing_definition = false;   // That alone keeps it from being judged.
+  std::string car;                   // As the row says, if that is a name.
+};
+
+class RowVerifier {
+ public:
+  static constexpr std::uint64_t kReadsPerPage = 64;
+
+  // Both must outlive it.
+  RowVerifier(const SalvagePages& pages, const DefinitionMap& definitions);
+
+  Verdict verify(const EntryCandidate& candidate);
+  // The same row again, in the view it was good in. Nothing if the file has changed.
+  std::optional<StoredEntry> read_again(const EntryCandidate& candidate, std::uint32_t view);
+
+  const std::set<std::uint64_t>& missing_definitions() const { return missing_definitions_; }
+  // Whether a row's chain runs over that page of the database.
+  bool has_used(std::uint32_t page) const { return page < used_.size() && used_[page]; }
+
+ private:
+  struct Payload {
+    std::string bytes;
+    std::vector<RecordColumn> columns;
+    std::vector<std::uint32_t> chain;     // Pages...
+    std::vector<std::uint32_t> versions;  // ...and which ones of them.
+  };
+  // The last leaf that was looked at; neighbours in sequence mostly lie on one.
+  struct Leaf {
+    std::uint32_t page = 0;
+    std::uint32_t version = 0;
+    std::string bytes;
+    LeafPage cells;  // Their bytes are in `bytes`.
+  };
+  const LeafPage& leaf_of(const EntryCandidate& candidate);
+  std::optional<Payload> read(const EntryCandidate& candidate, std::uint32_t view);
+  std::optional<StoredEntry> judge(const EntryCandidate& candidate, const Payload& payload,
+                                   Verdict& verdict);
+  std::optional<StoredEntry> judge_batch(StoredEntry entry, const Payload& payload,
+                                         Verdict& verdict);
+
+  const SalvagePages& pages_;
+  const DefinitionMap& definitions_;
+  std::set<std::uint64_t> missing_definitions_;
+  std::vector<bool> used_;
+  std::array<Leaf, 2> leaves_;  // Of batches and of events.
+  std::uint64_t reads_left_;
+};
+
+// The row of `laps` that a lap event says; nothing if it is none that can be read.
+std::optional<StoredLap> lap_of_event(const StoredEntry& event);
+
+}  // namespace pitbox
