@@ -243,13 +243,13 @@ Result<std::uint64_t> JournalReader::newest_batch() {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(newest.value(), 0));
 }
 
-Result<std::vector<BatchFacts>> JournalReader::facts(Range range) {
-  std::vector<BatchFacts> found;
+Result<std::vector<BatchOutline>> JournalReader::outlines(Range range) {
+  std::vector<BatchOutline> found;
   range.last = std::min(range.last, state_->cut);
   if (range.first > range.last) return found;
-  const Status read = state_->rows->facts(range, found);
+  const Status read = state_->rows->outlines(range, found);
   if (!read.ok() && found.empty()) return state_->named(read);
-  std::erase_if(found, [&](const BatchFacts& batch) { return batch.last > state_->cut; });
+  std::erase_if(found, [&](const BatchOutline& batch) { return batch.last > state_->cut; });
   return found;
 }
 

@@ -59,7 +59,7 @@ struct StoredMoment {  // An event without its content.
 };
 
 // A batch without its content.
-struct BatchFacts {
+struct BatchOutline {
   std::uint64_t first = 0;  // Sequences.
   std::uint64_t last = 0;
   std::string car;
@@ -121,7 +121,7 @@ class JournalReader {
   // Sequence of the newest batch; 0 if there is none.
   Result<std::uint64_t> newest_batch();
   // At most 64 batches that begin within `range`, in order.
-  Result<std::vector<BatchFacts>> facts(Range range);
+  Result<std::vector<BatchOutline>> outlines(Range range);
   // The entry that holds `sequence`. kRejected if the file does not hold it.
   Result<StoredEntry> entry(std::uint64_t sequence);
   // Calls `visit` for each entry with first >= `from`, in order, until it returns false or all that

@@ -166,7 +166,7 @@ Result<JournalRows> JournalRows::prepare(Database& database) {
   make(rows.batch_keys_, "SELECT sequence FROM batches" + within + step);
   make(rows.lap_keys_, "SELECT sequence FROM laps" + within + step);
   // length() of a blob reads its size from the row's header, not the blob.
-  make(rows.facts_,
+  make(rows.outline_,
        "SELECT sequence, last_sequence, car, first_ns, last_ns, rows, length(blob) FROM batches" +
            within + step);
   const std::string event_sum = "SELECT total_events, total_bytes, length(bytes) FROM events";
@@ -223,30 +223,30 @@ Status JournalRows::sequences(Table table, Range range, std::vector<std::uint64_
   return {};
 }
 
-Status JournalRows::facts(Range range, std::vector<BatchFacts>& out) {
-  facts_.bind_u64(1, range.first).bind_u64(2, range.last);
+Status JournalRows::outlines(Range range, std::vector<BatchOutline>& out) {
+  outline_.bind_u64(1, range.first).bind_u64(2, range.last);
   Status status;
   while (status.ok()) {
-    const auto stepped = facts_.step();
+    const auto stepped = outline_.step();
     if (!stepped.ok()) status = stepped.status();
     if (!status.ok() || !stepped.value()) break;
     const bool is_sound =
-        has_types(facts_, {kInteger, kInteger, kText, kInteger, kInteger, kInteger, kInteger}) &&
-        facts_.integer(0) >= 1 && facts_.integer(1) >= facts_.integer(0) &&
-        facts_.integer(5) >= 0 && is_car_name(facts_.text(2), false);
+        has_types(outline_, {kInteger, kInteger, kText, kInteger, kInteger, kInteger, kInteger}) &&
+        outline_.integer(0) >= 1 && outline_.integer(1) >= outline_.integer(0) &&
+        outline_.integer(5) >= 0 && is_car_name(outline_.text(2), false);
     if (!is_sound) {
       status = Status::corrupt("a batch's row is of another shape");
       break;
     }
-    out.push_back({.first = facts_.u64(0),
-                   .last = facts_.u64(1),
-                   .car = std::string(facts_.text(2)),
-                   .first_ns = facts_.integer(3),
-                   .last_ns = facts_.integer(4),
-                   .rows = facts_.u64(5),
-                   .bytes = facts_.u64(6)});
+    out.push_back({.first = outline_.u64(0),
+                   .last = outline_.u64(1),
+                   .car = std::string(outline_.text(2)),
+                   .first_ns = outline_.integer(3),
+                   .last_ns = outline_.integer(4),
+                   .rows = outline_.u64(5),
+                   .bytes = outline_.u64(6)});
   }
-  facts_.reset();
+  outline_.reset();
   return status;
 }
 

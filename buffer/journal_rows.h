@@ -36,7 +36,7 @@ class JournalRows {
 
   // The first kRowsPerStep batches that begin within `range`, without their content. What was found
   // before a failure is in `out`.
-  Status facts(Range range, std::vector<BatchFacts>& out);
+  Status outlines(Range range, std::vector<BatchOutline>& out);
 
   // Running totals at the edges of `range`.
   struct Edge {
@@ -56,7 +56,7 @@ class JournalRows {
   Statement event_keys_;
   Statement batch_keys_;
   Statement lap_keys_;
-  Statement facts_;
+  Statement outline_;
   Statement first_event_;
   Statement last_event_;
   Statement first_batch_;

@@ -33,14 +33,14 @@ class Marked {
     return marked;
   }
 
-  bool holds(const BatchFacts& batch) const {
+  bool holds(const BatchOutline& batch) const {
     return std::any_of(marks_.begin(), marks_.end(), [&](const StoredMoment& mark) {
       return (mark.car.empty() || mark.car == batch.car) && protects(mark, batch);
     });
   }
 
  private:
-  bool protects(const StoredMoment& mark, const BatchFacts& batch) const {
+  bool protects(const StoredMoment& mark, const BatchOutline& batch) const {
     const BootNs away =
         std::max({mark.time_ns - batch.last_ns, batch.first_ns - mark.time_ns, BootNs{0}});
     const auto laps = laps_.find(batch.car);
@@ -61,11 +61,11 @@ class Marked {
 };
 
 // The laps of the run's cars that end in it, and the first that ends after it.
-std::vector<StoredLap> laps_of(const std::vector<BatchFacts>& batches, const Range& run,
+std::vector<StoredLap> laps_of(const std::vector<BatchOutline>& batches, const Range& run,
                                const std::vector<StoredLap>& laps) {
   std::vector<StoredLap> result;
   std::vector<std::string> cars;
-  for (const BatchFacts& batch : batches) {
+  for (const BatchOutline& batch : batches) {
     const bool is_in = batch.first >= run.first && batch.last <= run.last;
     if (is_in && std::find(cars.begin(), cars.end(), batch.car) == cars.end()) {
       cars.push_back(batch.car);
@@ -81,7 +81,7 @@ std::vector<StoredLap> laps_of(const std::vector<BatchFacts>& batches, const Ran
   return result;
 }
 
-void add_to_runs(const BatchFacts& batch, std::vector<BatchRun>& runs) {
+void add_to_runs(const BatchOutline& batch, std::vector<BatchRun>& runs) {
   if (runs.empty() || runs.back().range.last + 1 != batch.first) {
     runs.push_back({.range = {batch.first, batch.first}, .records = 0, .bytes = 0, .laps = {}});
   }
@@ -176,7 +176,7 @@ bool Retention::take(const RetainedFile& file, Rung rung, std::uint64_t wanted, 
   const auto marked = Marked::read(*journal);
   if (!newest.ok() || !marked.ok()) return false;
 
-  std::vector<BatchFacts> chosen;
+  std::vector<BatchOutline> chosen;
   std::uint64_t bytes = 0;
   out = {.how = deletes ? Giving::How::kDelete : Giving::How::kBury, .file = file, .runs = {}};
   const auto is_enough = [&] {
@@ -184,9 +184,9 @@ bool Retention::take(const RetainedFile& file, Rung rung, std::uint64_t wanted, 
   };
   for (Range range : ranges) {
     while (range.first <= range.last && !is_enough()) {
-      const auto found = journal->facts(range);
+      const auto found = journal->outlines(range);
       if (!found.ok() || found.value().empty()) break;
-      for (const BatchFacts& batch : found.value()) {
+      for (const BatchOutline& batch : found.value()) {
         range.first = batch.last + 1;
         // A block is given up as a whole; the newest batch carries the running totals on.
         if (batch.last > range.last || batch.first == newest.value() || is_enough()) continue;
