@@ -192,6 +192,7 @@ void Recorder::add_marks(Counters& counters, bool is_announced) const {
 }
 
 bool Recorder::write(Draft draft, BootNs now) {
+  publish_snapshot(now);  // A disk that takes long shows by what this one says is waiting.
   const BootNs began = clock_.boot_now();
   auto committed = journal_->commit(draft.commit);
   if (!committed.ok() && committed.status().code() == Code::kRejected && !journal_->is_broken()) {

@@ -48,8 +48,9 @@ struct RecorderSnapshot {
   Conservation conservation;  // Of the session; or what waits for one to open.
   std::vector<SourceSnapshot> sources;
 
-  // Age of the oldest message that was read and is not journaled; 0 if there is none. In_ring tells
-  // what was not even read.
+  // Age, when this was taken, of the oldest message that was read and is not journaled; 0 if there
+  // is none. In_ring tells what was not even read. Taken before each commit too: see
+  // oldest_unjournaled_age() for how old it is while the commit goes on.
   BootNs oldest_unjournaled_age_ns = 0;
   // How old the oldest message of each commit was when the commit was durable, in milliseconds:
   // bucket b counts ages below 2^b ms, the last one everything else. Since this process started.
@@ -66,5 +67,11 @@ struct RecorderSnapshot {
   std::string error;
   BootNs error_ns = 0;
 };
+
+// As of `now`, which is not before the snapshot was taken.
+inline BootNs oldest_unjournaled_age(const RecorderSnapshot& snapshot, BootNs now) {
+  const BootNs then = snapshot.oldest_unjournaled_age_ns;
+  return then == 0 ? 0 : then + (now - snapshot.taken_ns);
+}
 
 }  // namespace pitbox

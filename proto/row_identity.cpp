@@ -44,7 +44,7 @@ void identify_rows(std::string_view car, const GroupColumns& group, std::vector<
   CHECK(group.columns.size() == definition.channels().size());
   RowKey key(car, definition.group().group);
   std::vector<std::byte> row(definition.row_bytes());
-  out.reserve(out.size() + group.row_count());
+  // No reserve(): asked for again and again it would move everything each time.
   for (std::size_t r = 0; r < group.row_count(); ++r) {
     for (std::size_t c = 0; c < group.columns.size(); ++c) {
       const std::size_t width = width_of(definition.channels()[c].type);

@@ -123,6 +123,11 @@ Status Stage::write_configuration() const {
 }
 
 Status Stage::start_room() {
+  if (Status executed = exec_room(); !executed.ok()) return executed;
+  return wait_for_room();
+}
+
+Status Stage::exec_room() {
   auto started =
       ChildProcess::start({.program = options_.programs / "pitbox-room",
                            .arguments = {"--no-auth", "--port", std::to_string(room_port_),
@@ -132,7 +137,7 @@ Status Stage::start_room() {
                            .output = log_directory() / "room.log"});
   if (!started.ok()) return Status(started.status()).within("start the room");
   room_ = std::move(started).take();
-  return wait_for_room();
+  return {};
 }
 
 Status Stage::start_daemon() {

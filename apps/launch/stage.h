@@ -45,14 +45,16 @@ class Stage {
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
+  // These wait until it answers.
   Status start_room();
-  // And waits until it answers.
   Status start_daemon();
-  // And does not wait.
+  // These do not.
+  Status exec_room();
   Status exec_daemon();
   void kill_room() { room_.kill_now(); }
   void kill_daemon() { daemon_.kill_now(); }
   ChildProcess& daemon() { return daemon_; }
+  ChildProcess& room() { return room_; }
   LinkProxy& link() { return *link_; }
   const UdpHolder& source() const { return source_; }
 

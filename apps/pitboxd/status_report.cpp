@@ -112,17 +112,17 @@ void add_conservation(ordered_json& status, const Conservation& counts) {
   status["unheard"] = counts.unheard;
 }
 
-void add_recorder(ordered_json& status, const RecorderSnapshot& recorder) {
-  status["recorder"] = {
-      {"state", to_string(recorder.state)},
-      {"error", recorder.error},
-      {"commits", recorder.commits},
-      {"last_commit_ms", static_cast<double>(recorder.last_commit_took_ns) / 1e6},
-      {"oldest_unjournaled_age_ms", static_cast<double>(recorder.oldest_unjournaled_age_ns) / 1e6},
-      {"commit_age_ms_log2", recorder.commit_age_ms_log2},
-      {"law_violations", recorder.law_violations},
-      {"last_violation", recorder.last_violation},
-      {"rekeying", recorder.rekeying}};
+void add_recorder(ordered_json& status, const RecorderSnapshot& recorder, BootNs now) {
+  const BootNs oldest = oldest_unjournaled_age(recorder, now);
+  status["recorder"] = {{"state", to_string(recorder.state)},
+                        {"error", recorder.error},
+                        {"commits", recorder.commits},
+                        {"last_commit_ms", static_cast<double>(recorder.last_commit_took_ns) / 1e6},
+                        {"oldest_unjournaled_age_ms", static_cast<double>(oldest) / 1e6},
+                        {"commit_age_ms_log2", recorder.commit_age_ms_log2},
+                        {"law_violations", recorder.law_violations},
+                        {"last_violation", recorder.last_violation},
+                        {"rekeying", recorder.rekeying}};
   status["disk"] = {{"bytes", recorder.space.total},
                     {"free_bytes", recorder.space.free},
                     {"full", recorder.is_starving}};
@@ -172,7 +172,7 @@ std::string status_report(const RecorderSnapshot* recorder, const LinkSnapshot* 
   add_session(status, recorder_now);
   add_conservation(status, recorder_now.conservation);
   add_last(status, link_now);
-  add_recorder(status, recorder_now);
+  add_recorder(status, recorder_now, clock.boot_now());
   status["sources"] = ordered_json::array();
   for (const SourceReport& source : sources) {
     status["sources"].push_back(describe_source(source, recorder, clock.boot_now()));

@@ -6,16 +6,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,23 +20,9 @@
 #include "apps/launch/status_view.h"
 #include "buffer/session_store.h"
 #include "proto/uuid.h"
+#include "tests/becomes_true.h"
 
 namespace pitbox {
-
-inline constexpr std::chrono::seconds kLinePatience{60};
-
-// True as soon as `condition` is; false if it is not within `patience`.
-inline bool becomes_true(const std::function<bool()>& condition,
-                         std::chrono::milliseconds patience = kLinePatience) {
-  const auto until = std::chrono::steady_clock::now() + patience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > until) return false;
-    std::this_thread::yield();
-    // A pause between two looks, not a wait for something to have happened.
-    usleep(5'000);
-  }
-  return true;
-}
 
 inline std::string text_of(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);

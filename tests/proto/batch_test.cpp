@@ -241,6 +241,24 @@ TEST(Batch, IdentifiesRowsAloneAndTogetherAlike) {
   }
 }
 
+// A ledger of hours appends the rows of thousands of batches; moving all of them at each one took
+// minutes.
+TEST(Batch, IdentifiesRowsOfManyBatchesWithoutMovingThemEachTime) {
+  const GroupRows group = three_groups().front();
+  const auto encoded = encode_batch("41", std::span(&group, 1));
+  const auto decoded = decode_batch("41", encoded.blob, knows({group}));
+  ASSERT_TRUE(decoded.ok());
+  std::vector<RowIdentity> rows;
+  int moves = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const std::size_t capacity = rows.capacity();
+    identify_rows("41", decoded.value().groups[0], rows);
+    moves += rows.capacity() == capacity ? 0 : 1;
+  }
+  EXPECT_EQ(rows.size(), 1000 * group.row_count());
+  EXPECT_LT(moves, 32);
+}
+
 TEST(Batch, TellsRowsApartByCarGroupTimeAndValue) {
   const std::array<std::byte, 2> row{std::byte{1}, std::byte{2}};
   const std::array<std::byte, 2> other{std::byte{1}, std::byte{3}};
