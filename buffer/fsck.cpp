@@ -240,8 +240,11 @@ Status JournalCheck::check_small_tables() {
   return {};
 }
 
-// What a salvaged journal says itself is no finding.
+// What a journal says itself is no finding: what retention removed, what salvage did not find.
 Status JournalCheck::forget_known_losses() {
+  const auto removed = reader_.removed();
+  if (!removed.ok()) return removed.status();
+  seen_.add_all(removed.value());
   const auto has_table = database_.integer(
       "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'lost'");
   if (!has_table.ok() || has_table.value() == 0) return {};
