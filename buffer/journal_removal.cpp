@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "buffer/file_sync.h"
 #include "buffer/journal_schema.h"
 #include "buffer/journal_writer.h"
 #include "proto/sqlite.h"
@@ -36,7 +37,7 @@ class Descriptor {
   int raw_;
 };
 
-std::uint32_t big_endian(const std::vector<std::uint8_t>& bytes, std::size_t at) {
+std::uint32_t page_number_at(const std::vector<std::uint8_t>& bytes, std::size_t at) {
   std::uint32_t value = 0;
   for (std::size_t i = 0; i < 4; ++i) value = value << 8 | bytes[at + i];
   return value;
@@ -50,9 +51,9 @@ bool read_at(int file, std::uint64_t offset, std::vector<std::uint8_t>& out) {
 // Numbers of the pages that are leaves of the free list. The trunks hold the list itself and stay.
 Result<std::vector<std::uint32_t>> free_leaves(int file, std::uint32_t page_bytes,
                                                const std::vector<std::uint8_t>& header) {
-  std::uint32_t trunk = big_endian(header, 32);
-  const std::uint32_t count = big_endian(header, 36);
-  const std::uint32_t pages = big_endian(header, 28);
+  std::uint32_t trunk = page_number_at(header, 32);
+  const std::uint32_t count = page_number_at(header, 36);
+  const std::uint32_t pages = page_number_at(header, 28);
   std::vector<std::uint32_t> leaves;
   std::vector<std::uint8_t> page(page_bytes);
   std::uint32_t trunks = 0;
@@ -60,14 +61,14 @@ Result<std::vector<std::uint32_t>> free_leaves(int file, std::uint32_t page_byte
     if (trunk > pages || ++trunks > count || !read_at(file, (trunk - 1ULL) * page_bytes, page)) {
       return Status::corrupt("its list of free pages is damaged");
     }
-    const std::uint32_t in_trunk = big_endian(page, 4);
+    const std::uint32_t in_trunk = page_number_at(page, 4);
     if (in_trunk > page_bytes / 4 - 2) return Status::corrupt("its list of free pages is damaged");
     for (std::uint32_t i = 0; i < in_trunk; ++i) {
-      const std::uint32_t leaf = big_endian(page, 8 + 4ULL * i);
+      const std::uint32_t leaf = page_number_at(page, 8 + 4ULL * i);
       if (leaf < 2 || leaf > pages) return Status::corrupt("its list of free pages is damaged");
       leaves.push_back(leaf);
     }
-    trunk = big_endian(page, 0);
+    trunk = page_number_at(page, 0);
   }
   std::sort(leaves.begin(), leaves.end());
   return leaves;

@@ -191,6 +191,7 @@ class Recorder {
   bool give_up(const Giving& giving, EvictReason reason, BootNs now);
   static Evicted evicted_of(const Giving& giving, EvictReason reason, BootNs now);
   bool bury(const RetainedFile& file, Evicted evicted, BootNs now);
+  bool bury_in_ended(const RetainedFile& file, const Evicted& evicted, BootNs now);
   bool bury_lost(BootNs now);
   void make_room_to_journal(BootNs now);
 

@@ -89,11 +89,31 @@ bool Recorder::give_up(const Giving& giving, EvictReason reason, BootNs now) {
   return removed.ok();
 }
 
-// Tombstones, durably; what they answer for is deleted afterwards.
+// Tombstones, durably, and what they answer for is deleted: at once in the live file, else right
+// afterwards (or, where a reader is in the way, when the ladder comes by again).
 bool Recorder::bury(const RetainedFile& file, Evicted evicted, BootNs now) {
   spdlog::warn("giving up {} batches of session {} that the room does not have ({})",
                evicted.entries, file.session.text(), to_string(evicted.reason));
-  if (file.is_current) return commit(now, {.evicted = std::move(evicted)});
+  const std::vector<Range> ranges = evicted.ranges[file.incarnation].ranges();
+  const bool is_there = evicted.reason != EvictReason::kRoomLost;
+  const bool is_live_file = is_there && file.is_live;
+  bool is_buried = false;
+  if (file.is_current) {
+    is_buried = commit(now, {.evicted = std::move(evicted),
+                             .removed = is_live_file ? ranges : std::vector<Range>{}});
+  } else {
+    is_buried = bury_in_ended(file, evicted, now);
+  }
+  if (is_buried && is_there && !is_live_file) {
+    const Status removed = store_->remove(file.incarnation, ranges);
+    if (!removed.ok() && removed.code() != Code::kTryAgain) note_error("make room", removed, now);
+  }
+  publish_heads(now);
+  return is_buried;
+}
+
+// The session is over: its tombstones are in a file of their own.
+bool Recorder::bury_in_ended(const RetainedFile& file, const Evicted& evicted, BootNs now) {
   std::vector<NewEvent> events{clock_anchor_event(read_clock(clock_))};
   events.insert(events.end(), evicted.tombstones.begin(), evicted.tombstones.end());
   std::uint64_t bytes = 0;
@@ -109,7 +129,6 @@ bool Recorder::bury(const RetainedFile& file, Evicted evicted, BootNs now) {
     counts.store(counters);
   });
   if (!buried.ok()) note_error("make room", buried, now);
-  publish_heads(now);
   return buried.ok();
 }
 

@@ -221,7 +221,7 @@ void SalvagePages::choose_page_size(const Rate& rate) {
     if (is_page_size(size)) sizes.push_back(size);
   }
   if (wal_.page_bytes != 0) sizes.push_back(wal_.page_bytes);
-  sizes.insert(sizes.end(), kPageSizes.begin(), kPageSizes.end());
+  for (const std::uint32_t size : kPageSizes) sizes.push_back(size);
   std::size_t best = 0;
   page_bytes_ = sizes.front();
   for (std::size_t i = 0; i < sizes.size(); ++i) {

@@ -32,7 +32,8 @@ struct EntryComparison {
   std::uint64_t removed = 0;     // In the room, and deleted here to make room: not compared.
 };
 
-// By incarnation: the last sequence the journal had when it was read, and what was deleted from it.
+// By incarnation: the last sequence the journal had when it was read, and what was deleted from it
+// or given up. REQUIRES: of that nothing is among the journal's entries.
 struct JournalExtent {
   std::uint64_t last = 0;
   RangeSet removed;

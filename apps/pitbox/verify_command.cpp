@@ -41,10 +41,17 @@ Status note_ends(const SessionFiles& session, JournalSide& side) {
     if (!reader.ok()) return Status(reader.status()).within("read " + path.string());
     const auto last = reader.value()->last_sequence();
     if (!last.ok()) return Status(last.status()).within("read " + path.string());
-    auto removed = reader.value()->removed();
+    const auto removed = reader.value()->removed();
     if (!removed.ok()) return Status(removed.status()).within("read " + path.string());
-    side.extents[reader.value()->incarnation()] = {.last = last.value(),
-                                                   .removed = std::move(removed).take()};
+    const auto evicted = reader.value()->evicted();
+    if (!evicted.ok()) return Status(evicted.status()).within("read " + path.string());
+    JournalExtent& extent = side.extents[reader.value()->incarnation()];
+    extent.last = last.value();
+    extent.removed.add_all(removed.value());
+    // What a tombstone answers for may still lie here, and is not sent any more.
+    for (const auto& [incarnation, ranges] : evicted.value()) {
+      side.extents[incarnation].removed.add_all(ranges);
+    }
   }
   return {};
 }
@@ -75,7 +82,9 @@ Result<JournalSide> read_journal_side(const SessionFiles& session) {
     return Status();
   };
   Status status = read_session_batches(session, reading, [&](const SessionBatch& batch) {
-    if (batch.last > side.extents[batch.incarnation].last) return Status();
+    const JournalExtent& extent = side.extents[batch.incarnation];
+    const bool is_given_up = extent.removed.contains({batch.first, batch.last});
+    if (batch.last > extent.last || is_given_up) return Status();
     if (!batch.is_copy) {
       ++side.batches;
       side.records += batch.decoded.rows;

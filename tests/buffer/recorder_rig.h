@@ -50,6 +50,13 @@ inline DefinitionPtr numbered_definition() {
   return kDefinition;
 }
 
+inline std::uint32_t mixed(std::uint64_t number) {
+  number = (number ^ number >> 33U) * 0xFF51AFD7ED558CCDU;
+  return static_cast<std::uint32_t>((number ^ number >> 33U) * 0xC4CEB9FE1A85EC53U >> 32U);
+}
+// What a row's channel "half" shows.
+inline double half_of(std::uint64_t number) { return 0.5 * mixed(number); }
+
 // Four bytes of each row cannot be compressed, so that a thousand rows are some 4 kB.
 // Messages are text: "D" announces the definition; "R car first count" are rows with consecutive
 // numbers; "H n" is half of a row and "T car" the other half; "G count" is a gap. The end of
@@ -110,7 +117,7 @@ class NumberDecoder final : public Decoder {
     std::vector<std::byte> bytes(count * definition->row_bytes());
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::uint64_t number = first + i;
-      const auto half = static_cast<std::uint32_t>(mixed(number));
+      const std::uint32_t half = mixed(number);
       times.push_back(static_cast<std::int64_t>(number) * 1000);
       std::memcpy(&bytes[i * definition->row_bytes()], &number, sizeof number);
       std::memcpy(&bytes[i * definition->row_bytes() + 8], &half, sizeof half);
@@ -121,11 +128,6 @@ class NumberDecoder final : public Decoder {
                        .source_ns = times,
                        .receive_ns = receive_ns,
                        .rows = bytes});
-  }
-
-  static std::uint64_t mixed(std::uint64_t number) {
-    number = (number ^ number >> 33U) * 0xFF51AFD7ED558CCDU;
-    return (number ^ number >> 33U) * 0xC4CEB9FE1A85EC53U >> 32U;
   }
 
   bool announced_ = false;

@@ -324,12 +324,12 @@ TEST(Recorder, ShowsChangedValuesAtMostTenTimesASecond) {
   ASSERT_EQ(first->cars.size(), 1U);
   ASSERT_EQ(first->cars[0].values.size(), 2U);
   EXPECT_EQ(first->cars[0].values[1].what().name, "half");
-  EXPECT_DOUBLE_EQ(first->cars[0].values[1].value, 5.0);
+  EXPECT_DOUBLE_EQ(first->cars[0].values[1].value, rig::half_of(10));
   rig.say_rows(11, 10);
   rig.pass(50);
   EXPECT_EQ(rig.recorder->live_view().get(), first);
   rig.pass(60);
-  EXPECT_DOUBLE_EQ(rig.recorder->live_view().get()->cars[0].values[1].value, 10.0);
+  EXPECT_DOUBLE_EQ(rig.recorder->live_view().get()->cars[0].values[1].value, rig::half_of(20));
 }
 
 // A UDP socket whose buffer is too small, and the address to send to it.

@@ -52,7 +52,7 @@ TEST(Config, NamesFileLineKeyAndWhatIsAllowed) {
 TEST(Config, RefusesUnknownKeysAndWrongTypes) {
   EXPECT_EQ(refusal_of(std::string(kSource) + "[journal]\nflush = 5\n"),
             "pitbox.toml:4: journal.flush: unknown key; allowed in [journal]: flush_ms, page_kib, "
-            "wal_mib");
+            "wal_mib, quota_mib, keep_free_mib, reserve_mib");
   EXPECT_NE(refusal_of(std::string(kSource) + "[journal]\nflush_ms = \"5\"\n").find("wrong type"),
             std::string::npos);
   EXPECT_NE(refusal_of("sauce = 1\n").find("unknown key"), std::string::npos);

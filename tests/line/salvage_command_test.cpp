@@ -41,6 +41,7 @@ class DamagedState : public testing::Test {
     options.arguments = {"--state", state().string()};
     options.arguments.insert(options.arguments.end(), arguments.begin(), arguments.end());
     options.output = folder_ / "output.log";
+    fs::remove(options.output);  // It would be added to.
     auto started = ChildProcess::start(options);
     EXPECT_TRUE(started.ok()) << started.status().message();
     if (!started.ok()) return {};

@@ -84,6 +84,15 @@ class World {
       one_in_[kPowerCut] = static_cast<std::uint64_t>(dice_.between(50, 400));
       return;
     }
+    // Syncs that fail hide best where nothing else happens.
+    constexpr std::size_t kBoxSync = 15;
+    constexpr std::size_t kRoomSync = 16;
+    static_assert(kHarms[kBoxSync] == &World::fail_box_sync);
+    static_assert(kHarms[kRoomSync] == &World::fail_room_sync);
+    if (dice_.one_in(8)) {
+      one_in_[kBoxSync] = one_in_[kRoomSync] = static_cast<std::uint64_t>(dice_.between(50, 200));
+      return;
+    }
     for (std::uint64_t& one_in : one_in_) {
       // Turns of about 5 ms between two of a kind; most runs have few kinds.
       one_in = dice_.one_in(3) ? static_cast<std::uint64_t>(dice_.between(20, 400)) : 0;
