@@ -63,7 +63,7 @@ std::size_t Recorder::step(BootNs now) {
   work += take_command(now);
   if (state_ != RecorderState::kHolding) {
     work += take_reports(now);
-    work += read_sources(now);
+    if (!is_making_room_) work += read_sources(now);
     work += finish_boundary(now);
     work += rekey(now);
     if (state_ != RecorderState::kHolding) work += make_room(now);
@@ -82,6 +82,7 @@ std::size_t Recorder::step(BootNs now) {
 
 BootNs Recorder::next_deadline() const {
   if (state_ == RecorderState::kHolding) return retry_ns_;
+  if (is_making_room_) return space_due_;
   BootNs next = journal_ != nullptr ? due_ns_ : kNever;
   if (seen_due_ || completed_due_) next = std::min(next, completions_at_);
   if (changed_) next = std::min(next, published_ns_ + to_ns(options_.publish_interval));

@@ -188,6 +188,7 @@ class Recorder {
 
   // recorder_retention.cpp: making room.
   std::size_t make_room(BootNs now);
+  std::uint64_t chunk_of(const SpaceKeeper::Shortage& shortage) const;
   bool give_up(const Giving& giving, EvictReason reason, BootNs now);
   static Evicted evicted_of(const Giving& giving, EvictReason reason, BootNs now);
   bool bury(const RetainedFile& file, Evicted evicted, BootNs now);
@@ -262,6 +263,9 @@ class Recorder {
   SpaceKeeper space_;
   Retention retention_;
   BootNs space_due_ = 0;
+  // The disk was so full that nothing could be journaled: nothing is read until there is room
+  // again, or nothing left to make it with. The rings hold meanwhile.
+  bool is_making_room_ = false;
   bool is_starving_ = false;   // The disk is full and there is nothing left to give up.
   bool look_for_lost_ = true;  // The room may have lost what was deleted here.
 

@@ -48,6 +48,7 @@ std::size_t Recorder::make_room(BootNs now) {
   const std::uint64_t reusable = journal_ != nullptr ? journal_->reusable_bytes() : 0;
   const SpaceKeeper::Shortage shortage = space_.look(now, reusable);
   is_starving_ = is_starving_ && shortage.bytes > 0;
+  is_making_room_ = is_making_room_ && shortage.bytes > 0;
   space_due_ = now + to_ns(kLookAgain);
   if (shortage.bytes == 0) return 0;
   std::vector<RetainedFile> files = store_->retained(journal_.get());
@@ -55,8 +56,9 @@ std::size_t Recorder::make_room(BootNs now) {
   std::erase_if(files, [&](const RetainedFile& file) {
     return rekeying_from_ != 0 && file.incarnation == rekeying_from_;
   });
-  const Giving giving = retention_.choose(files, shortage.bytes);
+  const Giving giving = retention_.choose(files, chunk_of(shortage));
   if (giving.how == Giving::How::kNothingLeft) {
+    is_making_room_ = false;
     if (!is_starving_ && shortage.reason == EvictReason::kDiskFull) {
       note_error("space",
                  Status(Code::kFull,
@@ -70,6 +72,11 @@ std::size_t Recorder::make_room(BootNs now) {
   if (give_up(giving, shortage.reason, now)) space_due_ = now;
   space_.forget_used();
   return 1;
+}
+
+// What is deleted goes through a WAL, which must not take more room than there is.
+std::uint64_t Recorder::chunk_of(const SpaceKeeper::Shortage& shortage) const {
+  return std::min<std::uint64_t>(shortage.bytes, space_.wal_bytes(options_.wal_bytes_target));
 }
 
 // False: not now.
@@ -154,8 +161,9 @@ void Recorder::make_room_to_journal(BootNs now) {
   if (!space_.is_on()) return;
   const SpaceKeeper::Shortage shortage = space_.look(now, 0);
   if (shortage.bytes == 0) return;
+  is_making_room_ = true;
   space_.release_reserve();
-  const Giving giving = retention_.choose(store_->retained(nullptr), shortage.bytes);
+  const Giving giving = retention_.choose(store_->retained(nullptr), chunk_of(shortage));
   if (giving.how != Giving::How::kDelete) return;
   const Status removed = store_->remove(giving.file.incarnation, ranges_of(giving));
   if (!removed.ok() && removed.code() != Code::kTryAgain) note_error("make room", removed, now);

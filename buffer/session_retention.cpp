@@ -74,11 +74,12 @@ Status SessionStore::remove(std::uint64_t incarnation, const std::vector<Range>&
   }
   FileRecord file = found->second;
   const bool needed_plain = file.needs_plain;
-  // Whatever stops us, the next start makes a plain file of it.
+  // Whatever stops us, the next start makes a plain file of it. A full disk does not take that
+  // down, and making room comes first.
   file.needs_plain = true;
-  Status status = state.put(
-      {.sessions = {}, .files = {file}, .positions = {}, .gone_of = {}, .is_durable = false});
-  if (!status.ok()) return status;
+  const BoxChange unfinished{
+      .sessions = {}, .files = {file}, .positions = {}, .gone_of = {}, .is_durable = false};
+  static_cast<void>(state.put(unfinished).ok());
   const auto is_plain = remove_batches(state.path_of(file), ranges, state.defaults.vfs);
   if (!is_plain.ok()) return is_plain.status();
   for (const Range& range : ranges) file.removed.add(range);

@@ -84,13 +84,19 @@ class World {
       one_in_[kPowerCut] = static_cast<std::uint64_t>(dice_.between(50, 400));
       return;
     }
-    // Syncs that fail hide best where nothing else happens.
+    // A sync that failed shows after a kill and a power cut: a process that lives on notices.
+    constexpr std::size_t kKillBox = 0;
+    constexpr std::size_t kKillRoom = 4;
+    static_assert(kHarms[kKillBox] == &World::kill_box);
+    static_assert(kHarms[kKillRoom] == &World::kill_room);
     constexpr std::size_t kBoxSync = 15;
     constexpr std::size_t kRoomSync = 16;
     static_assert(kHarms[kBoxSync] == &World::fail_box_sync);
     static_assert(kHarms[kRoomSync] == &World::fail_room_sync);
     if (dice_.one_in(8)) {
-      one_in_[kBoxSync] = one_in_[kRoomSync] = static_cast<std::uint64_t>(dice_.between(50, 200));
+      for (const std::size_t harm : {kKillBox, kKillRoom, kBoxSync, kRoomSync}) {
+        one_in_.at(harm) = static_cast<std::uint64_t>(dice_.between(30, 200));
+      }
       return;
     }
     for (std::uint64_t& one_in : one_in_) {
