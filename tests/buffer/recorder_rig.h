@@ -55,7 +55,9 @@ inline std::uint32_t mixed(std::uint64_t number) {
   return static_cast<std::uint32_t>((number ^ number >> 33U) * 0xC4CEB9FE1A85EC53U >> 32U);
 }
 // What a row's channel "half" shows.
-inline double half_of(std::uint64_t number) { return 0.5 * mixed(number); }
+inline double half_of(std::uint64_t number) {
+  return 0.5 * mixed(number);
+}
 
 // Four bytes of each row cannot be compressed, so that a thousand rows are some 4 kB.
 // Messages are text: "D" announces the definition; "R car first count" are rows with consecutive

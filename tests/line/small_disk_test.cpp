@@ -170,7 +170,7 @@ TEST(SmallDisk, KeepsLapsAndEventsAndAccountsForEveryRowItGaveUp) {
   EXPECT_EQ(compared["different"], 0);
   // Laps 1, 2, 3 ... of each car, in the journal and in the room.
   const auto laps = rig.pitbox({"laps", session.text(), "--json"});
-  std::printf("%lu laps, %lu entries given up, %lu rows refused, %lu journals replaced\n",
+  std::printf("%lu laps, %lu records given up, %lu rows refused, %lu journals replaced\n",
               counter("laps.journaled"), counter("records.evicted"),
               counter("records.rejected.no_space"), counter("journals.replaced"));
   std::map<std::string, std::uint64_t> next;
