@@ -76,7 +76,7 @@ std::size_t Recorder::make_room(BootNs now) {
 
 // What is deleted goes through a WAL, which must not take more room than there is.
 std::uint64_t Recorder::chunk_of(const SpaceKeeper::Shortage& shortage) const {
-  return std::min<std::uint64_t>(shortage.bytes, space_.wal_bytes(options_.wal_bytes_target));
+  return std::min<std::uint64_t>(shortage.bytes, space_.wal_bytes(options_.wal_bytes_target) / 2);
 }
 
 // False: not now.

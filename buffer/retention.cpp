@@ -81,6 +81,14 @@ std::vector<StoredLap> laps_of(const std::vector<BatchOutline>& batches, const R
   return result;
 }
 
+// What a batch takes of the file, and of the WAL when it is deleted: where two do not fit on a
+// page, each has its own.
+std::uint64_t footprint(const BatchOutline& batch) {
+  constexpr std::uint64_t kPageBytes = 16 * 1024;
+  if (batch.bytes <= kPageBytes / 2) return batch.bytes;
+  return (batch.bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
+
 void add_to_runs(const BatchOutline& batch, std::vector<BatchRun>& runs) {
   if (runs.empty() || runs.back().range.last + 1 != batch.first) {
     runs.push_back({.range = {batch.first, batch.first}, .records = 0, .bytes = 0, .laps = {}});
@@ -192,7 +200,7 @@ bool Retention::take(const RetainedFile& file, Rung rung, std::uint64_t wanted, 
         if (batch.last > range.last || batch.first == newest.value() || is_enough()) continue;
         if (spares_marked && marked.value().holds(batch)) continue;
         add_to_runs(batch, out.runs);
-        bytes += batch.bytes;
+        bytes += footprint(batch);
         chosen.push_back(batch);
       }
     }

@@ -46,7 +46,7 @@ Result<DiskSpace> disk_space(const std::filesystem::path& directory);
 std::uint64_t small_part(const DiskSpace& disk, std::uint64_t bytes, std::uint64_t part);
 // A WAL, what is kept free, and the reserve, in which a new file and its WAL must have room.
 inline constexpr std::uint64_t kWalPart = 32;
-inline constexpr std::uint64_t kFreePart = 16;
+inline constexpr std::uint64_t kFreePart = 8;
 inline constexpr std::uint64_t kReservePart = 8;
 // What the files of a state directory take on the disk (their blocks, not their lengths).
 std::uint64_t bytes_on_disk(const std::filesystem::path& directory);

@@ -36,7 +36,9 @@ SpaceKeeper::Shortage SpaceKeeper::look(BootNs now, std::uint64_t reusable) {
   const auto found = options_.probe(directory_);
   if (!found.ok()) return {};  // As before; a write that fails will say so.
   space_ = found.value();
-  const std::uint64_t keep_free = small_part(space_, options_.keep_free_bytes, kFreePart);
+  keep_reserve();
+  std::uint64_t keep_free = small_part(space_, options_.keep_free_bytes, kFreePart);
+  if (!has_reserve_) keep_free += small_part(space_, options_.reserve_bytes, kReservePart);
   const std::uint64_t free = space_.free + reusable;
   Shortage shortage;
   if (free < keep_free) shortage.bytes = keep_free - free;
@@ -49,10 +51,7 @@ SpaceKeeper::Shortage SpaceKeeper::look(BootNs now, std::uint64_t reusable) {
     const std::uint64_t over = used > options_.quota_bytes ? used - options_.quota_bytes : 0;
     if (over > shortage.bytes) shortage = {.bytes = over, .reason = EvictReason::kQuota};
   }
-  if (shortage.bytes == 0) {
-    keep_reserve();
-    return {};
-  }
+  if (shortage.bytes == 0) return {};
   const std::uint64_t all =
       options_.quota_bytes == 0 ? space_.total : std::min(space_.total, options_.quota_bytes);
   shortage.bytes += std::clamp(all / kSlackPart, std::min(kSlackMin, all / 16), kSlackMax);
@@ -63,10 +62,11 @@ SpaceKeeper::Shortage SpaceKeeper::look(BootNs now, std::uint64_t reusable) {
 void SpaceKeeper::keep_reserve() {
   const std::uint64_t bytes = small_part(space_, options_.reserve_bytes, kReservePart);
   if (has_reserve_ || bytes == 0) return;
-  if (space_.free < 2 * bytes + small_part(space_, options_.keep_free_bytes, kFreePart)) return;
+  if (space_.free < bytes + small_part(space_, options_.keep_free_bytes, kFreePart)) return;
   const int file = ::open(reserve_file().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
   if (file < 0) return;
   has_reserve_ = ::posix_fallocate(file, 0, static_cast<off_t>(bytes)) == 0;
+  if (has_reserve_) space_.free -= bytes;
   ::close(file);
   if (!has_reserve_) ::unlink(reserve_file().c_str());
 }

@@ -6,8 +6,8 @@
 //   |--------------------------------------------------|---------|--------|
 //     journals, up to `quota`; others' files             reserve   kept free
 //
-// On a small file system the reserve is at most an eighth of it, what is kept free a sixteenth, and
-// a WAL a thirty-second.
+// On a small file system reserve and what is kept free are at most an eighth of it each, and a WAL
+// a thirty-second. A reserve that was given up is made again when there is room for both.
 //
 // Threads: the recorder's. look() costs one statvfs(), and with a quota a stat() of each journal
 // file, at most once a second.
