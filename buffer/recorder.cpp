@@ -21,6 +21,16 @@ std::string_view to_string(RecorderState state) {
   return "unknown";
 }
 
+namespace {
+
+SpaceKeeper::Options space_options(const Recorder::Options& options) {
+  SpaceKeeper::Options space = options.space;
+  space.wal_bytes = options.wal_bytes_target;
+  return space;
+}
+
+}  // namespace
+
 Recorder::Recorder(Options options, Parts parts)
     : options_(std::move(options)),
       clock_(*parts.clock),
@@ -28,7 +38,7 @@ Recorder::Recorder(Options options, Parts parts)
       store_(std::move(parts.store)),
       intake_(options_.intake, std::move(parts.make_lap_engine)),
       commands_(options_.commands_max),
-      space_(options_.space, store_->directory()) {
+      space_(space_options(options_), store_->directory()) {
   for (RecorderSource& source : parts.sources) sources_.emplace_back(std::move(source));
 }
 
@@ -82,8 +92,8 @@ std::size_t Recorder::step(BootNs now) {
 
 BootNs Recorder::next_deadline() const {
   if (state_ == RecorderState::kHolding) return retry_ns_;
-  if (is_making_room_) return space_due_;
   BootNs next = journal_ != nullptr ? due_ns_ : kNever;
+  if (is_making_room_) next = std::min(next, space_due_);
   if (seen_due_ || completed_due_) next = std::min(next, completions_at_);
   if (changed_) next = std::min(next, published_ns_ + to_ns(options_.publish_interval));
   if (live_due_) next = std::min(next, live_published_ns_ + to_ns(options_.live_interval));
@@ -171,7 +181,7 @@ std::size_t Recorder::maintain(BootNs now) {
   if (state_ != RecorderState::kRecording || checkpointed_) return 0;
   const bool is_idle =
       due_ns_ == kNever && now >= last_commit_ns_ + to_ns(options_.idle_checkpoint);
-  if (!is_idle && journal_->wal_bytes() <= space_.wal_bytes(options_.wal_bytes_target)) return 0;
+  if (!is_idle && journal_->wal_bytes() <= space_.wal_bytes()) return 0;
   checkpointed_ = true;  // Once per commit: a reader that is in the way is not waited for.
   const Status status = journal_->checkpoint();
   if (!status.ok() && status.code() != Code::kTryAgain) fail_journal(status, now);

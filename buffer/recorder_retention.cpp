@@ -43,12 +43,17 @@ void Evicted::count_in(Conservation& counts) const {
 }
 
 std::size_t Recorder::make_room(BootNs now) {
-  if (bury_lost(now)) return 1;
-  if (!space_.is_on() || now < space_due_) return 0;
+  if (now < space_due_) return 0;
+  if (look_for_lost_) {
+    space_due_ = now + to_ns(kLookAgain);  // If it cannot be done now.
+    if (bury_lost(now)) space_due_ = now;
+    return 1;
+  }
+  if (!space_.is_on()) return 0;
   const std::uint64_t reusable = journal_ != nullptr ? journal_->reusable_bytes() : 0;
   const SpaceKeeper::Shortage shortage = space_.look(now, reusable);
-  is_starving_ = is_starving_ && shortage.bytes > 0;
-  is_making_room_ = is_making_room_ && shortage.bytes > 0;
+  is_starving_ = is_starving_ && shortage.is_dire;
+  is_making_room_ = is_making_room_ && shortage.is_dire;
   space_due_ = now + to_ns(kLookAgain);
   if (shortage.bytes == 0) return 0;
   std::vector<RetainedFile> files = store_->retained(journal_.get());
@@ -56,9 +61,10 @@ std::size_t Recorder::make_room(BootNs now) {
   std::erase_if(files, [&](const RetainedFile& file) {
     return rekeying_from_ != 0 && file.incarnation == rekeying_from_;
   });
-  const Giving giving = retention_.choose(files, chunk_of(shortage));
+  const Giving giving = retention_.choose(files, chunk_of(shortage), shortage.is_dire);
   if (giving.how == Giving::How::kNothingLeft) {
     is_making_room_ = false;
+    if (!shortage.is_dire) return 0;
     if (!is_starving_ && shortage.reason == EvictReason::kDiskFull) {
       note_error("space",
                  Status(Code::kFull,
@@ -76,7 +82,7 @@ std::size_t Recorder::make_room(BootNs now) {
 
 // What is deleted goes through a WAL, which must not take more room than there is.
 std::uint64_t Recorder::chunk_of(const SpaceKeeper::Shortage& shortage) const {
-  return std::min<std::uint64_t>(shortage.bytes, space_.wal_bytes(options_.wal_bytes_target) / 2);
+  return std::min<std::uint64_t>(shortage.bytes, space_.wal_bytes() / 2);
 }
 
 // False: not now.
@@ -141,7 +147,6 @@ bool Recorder::bury_in_ended(const RetainedFile& file, const Evicted& evicted, B
 
 // What was deleted because the room had it, and the room has it no more: nobody has it.
 bool Recorder::bury_lost(BootNs now) {
-  if (!look_for_lost_) return false;
   for (const RetainedFile& file : store_->retained(journal_.get())) {
     Giving giving{.how = Giving::How::kBury, .file = file, .runs = {}};
     for (const Range& range : Retention::lost(file)) {
@@ -163,7 +168,7 @@ void Recorder::make_room_to_journal(BootNs now) {
   if (shortage.bytes == 0) return;
   is_making_room_ = true;
   space_.release_reserve();
-  const Giving giving = retention_.choose(store_->retained(nullptr), chunk_of(shortage));
+  const Giving giving = retention_.choose(store_->retained(nullptr), chunk_of(shortage), false);
   if (giving.how != Giving::How::kDelete) return;
   const Status removed = store_->remove(giving.file.incarnation, ranges_of(giving));
   if (!removed.ok() && removed.code() != Code::kTryAgain) note_error("make room", removed, now);

@@ -157,9 +157,12 @@ std::vector<Range> Retention::lost(const RetainedFile& file) {
   return lost.ranges();
 }
 
-Giving Retention::choose(const std::vector<RetainedFile>& files, std::uint64_t wanted) {
+Giving Retention::choose(const std::vector<RetainedFile>& files, std::uint64_t wanted,
+                         bool may_bury) {
   Giving giving;
   for (const Rung rung : {Rung::kDelete, Rung::kBury, Rung::kDeleteMarked, Rung::kBuryMarked}) {
+    const bool buries = rung == Rung::kBury || rung == Rung::kBuryMarked;
+    if (buries && !may_bury) continue;
     for (const RetainedFile& file : files) {
       if (!take(file, rung, wanted, giving)) continue;
       reader_.reset();  // An open reader would keep the file from becoming plain.

@@ -79,9 +79,9 @@ class Retention {
   Retention(const Retention&) = delete;
   Retention& operator=(const Retention&) = delete;
 
-  // The next thing to give up of `files` (in the order of giving), of about `wanted` bytes. Files
-  // that cannot be read are passed over.
-  Giving choose(const std::vector<RetainedFile>& files, std::uint64_t wanted);
+  // The next thing to give up of `files` (in the order of giving), of about `wanted` bytes; unless
+  // `may_bury`, only what is elsewhere too. Files that cannot be read are passed over.
+  Giving choose(const std::vector<RetainedFile>& files, std::uint64_t wanted, bool may_bury);
   // What the room had and lost again, and was deleted here meanwhile: only a tombstone can answer.
   static std::vector<Range> lost(const RetainedFile& file);
 

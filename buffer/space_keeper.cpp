@@ -11,6 +11,7 @@
 namespace pitbox {
 namespace {
 
+constexpr std::uint64_t kWalsToWrite = 4;
 constexpr std::uint64_t kSlackPart = 64;
 constexpr std::uint64_t kSlackMin = std::uint64_t{1} << 20;
 constexpr std::uint64_t kSlackMax = std::uint64_t{256} << 20;
@@ -27,8 +28,9 @@ SpaceKeeper::SpaceKeeper(Options options, std::filesystem::path directory)
   has_reserve_ = std::filesystem::exists(reserve_file(), error);
 }
 
-std::size_t SpaceKeeper::wal_bytes(std::size_t target) const {
-  return options_.is_on ? static_cast<std::size_t>(small_part(space_, target, kWalPart)) : target;
+std::size_t SpaceKeeper::wal_bytes() const {
+  const std::uint64_t target = options_.wal_bytes;
+  return static_cast<std::size_t>(options_.is_on ? small_part(space_, target, kWalPart) : target);
 }
 
 SpaceKeeper::Shortage SpaceKeeper::look(BootNs now, std::uint64_t reusable) {
@@ -37,10 +39,12 @@ SpaceKeeper::Shortage SpaceKeeper::look(BootNs now, std::uint64_t reusable) {
   if (!found.ok()) return {};  // As before; a write that fails will say so.
   space_ = found.value();
   keep_reserve();
-  std::uint64_t keep_free = small_part(space_, options_.keep_free_bytes, kFreePart);
+  const std::uint64_t to_write = kWalsToWrite * wal_bytes();
+  std::uint64_t keep_free =
+      std::max(small_part(space_, options_.keep_free_bytes, kFreePart), to_write);
   if (!has_reserve_) keep_free += small_part(space_, options_.reserve_bytes, kReservePart);
   const std::uint64_t free = space_.free + reusable;
-  Shortage shortage;
+  Shortage shortage{.bytes = 0, .is_dire = free < to_write, .reason = EvictReason::kDiskFull};
   if (free < keep_free) shortage.bytes = keep_free - free;
   if (options_.quota_bytes != 0) {
     if (used_at_ == 0 || now >= used_at_ + to_ns(kCountEvery)) {
@@ -49,7 +53,9 @@ SpaceKeeper::Shortage SpaceKeeper::look(BootNs now, std::uint64_t reusable) {
     }
     const std::uint64_t used = used_ - std::min(used_, reusable);
     const std::uint64_t over = used > options_.quota_bytes ? used - options_.quota_bytes : 0;
-    if (over > shortage.bytes) shortage = {.bytes = over, .reason = EvictReason::kQuota};
+    if (over > shortage.bytes || (over > 0 && !shortage.is_dire)) {
+      shortage = {.bytes = over, .is_dire = true, .reason = EvictReason::kQuota};
+    }
   }
   if (shortage.bytes == 0) return {};
   const std::uint64_t all =

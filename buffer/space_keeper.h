@@ -33,12 +33,16 @@ class SpaceKeeper {
         0;  // Most that the journals may take; 0: all but what is kept free.
     std::uint64_t keep_free_bytes = std::uint64_t{256} << 20;
     std::uint64_t reserve_bytes = std::uint64_t{64} << 20;
+    std::uint64_t wal_bytes = std::uint64_t{16} << 20;  // What the live file's may grow to.
     std::function<Result<DiskSpace>(const std::filesystem::path&)> probe = disk_space;
   };
   // How many bytes are to be given up; 0: none. More than what is missing, so that it is not asked
   // for again with every commit.
   struct Shortage {
     std::uint64_t bytes = 0;
+    // Also what nobody else has: more than the quota, or too little left to go on writing (four
+    // WALs). Else only what is elsewhere too may go; a disk with some room left loses nothing.
+    bool is_dire = false;
     EvictReason reason = EvictReason::kDiskFull;
   };
 
@@ -52,7 +56,7 @@ class SpaceKeeper {
   bool release_reserve();
 
   // What a WAL may grow to here.
-  std::size_t wal_bytes(std::size_t target) const;
+  std::size_t wal_bytes() const;
   bool is_on() const { return options_.is_on; }
   const DiskSpace& space() const { return space_; }  // As last looked at.
 

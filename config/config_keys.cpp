@@ -248,8 +248,9 @@ void add_journal(std::vector<ConfigKey>& keys) {
                              "given up, those that the room has first. 0: all but keep_free_mib.",
                              PITBOX_MEMBER(quota_mib)));
   keys.push_back(bounded_key("journal", "keep_free_mib", Integers{0, 1 << 20},
-                             "Space of the file system to keep free in MiB, as above; at most an "
-                             "eighth of it.",
+                             "Below so many MiB free, batches that the room has are deleted; "
+                             "others only where nothing could be written any more. At most an "
+                             "eighth of the file system.",
                              PITBOX_MEMBER(keep_free_mib)));
   keys.push_back(bounded_key("journal", "reserve_mib", Integers{0, 1 << 20},
                              "Size in MiB of a file that is given up when the disk is full all the "

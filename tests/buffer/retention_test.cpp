@@ -47,7 +47,8 @@ struct SmallDisk : Rig {
     options.wal_bytes_target = journal_options.wal_bytes_target = 256 * kKiB;
     options.space.probe = [this](const std::filesystem::path& directory) -> Result<DiskSpace> {
       const std::uint64_t used = database_bytes(directory / "sessions");
-      return DiskSpace{.total = disk_bytes, .free = disk_bytes - std::min(disk_bytes, used)};
+      return DiskSpace{.total = disk_bytes + others_bytes,
+                       .free = disk_bytes - std::min(disk_bytes, used)};
     };
   }
   // A batch of about 4 KiB each.
@@ -76,6 +77,7 @@ struct SmallDisk : Rig {
   std::uint64_t records_missing(const Kept& kept) const { return next - 1 - kept.numbers.size(); }
 
   std::uint64_t disk_bytes = std::uint64_t{1} << 40;
+  std::uint64_t others_bytes = 0;  // Of the same disk, taken by other programs.
   std::uint64_t next = 1;
 };
 
@@ -139,6 +141,27 @@ TEST(Retention, BuriesTheOldestWhenTheRoomHasNothing) {
   }
   // The file did not grow beyond its disk.
   EXPECT_LT(rig.used(), rig.disk_bytes);
+}
+
+// What others have goes early; what nobody has goes only where nothing could be written any more.
+TEST(Retention, LosesNothingWhileThereIsRoomToWrite) {
+  SmallDisk rig;
+  rig.options.space.keep_free_bytes = 64U << 20U;
+  rig.open();
+  rig.given_batches(20);
+  rig.acknowledge(1, 10);
+  rig.disk_bytes = rig.used() + (32U << 20U);  // Less than is to be kept free, and plenty.
+  rig.others_bytes = std::uint64_t{1} << 40;
+  rig.given_batches(30);
+  const RecorderSnapshot now = rig.snapshot();
+  EXPECT_FALSE(now.is_starving);
+  EXPECT_EQ(now.conservation.entries.evicted_sum(), 0U);
+  EXPECT_EQ(now.conservation.records.rejected_sum(), 0U);
+  const FileHead file = rig.live_file();
+  EXPECT_GT(file.removed.count(), 0U);
+  EXPECT_EQ(file.removed.ranges().back().last, 10U);
+  const Kept kept = rig.kept();
+  EXPECT_EQ(rig.records_missing(kept), file.removed.count() * kRowsPerBatch);
 }
 
 TEST(Retention, SurvivesARestartWithItsCountsAndTombstones) {
