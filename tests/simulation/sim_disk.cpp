@@ -184,10 +184,12 @@ int SimDisk::write(sqlite3_file* raw, const void* from, int size, sqlite3_int64 
                                            static_cast<int>(change.before.size()), at);
     if (code != SQLITE_OK) return code;
   }
+  // What the file itself refuses (a handle that only reads) never happened.
+  if (const int code = real->pMethods->xWrite(real, from, size, at); code != SQLITE_OK) return code;
   change.after.assign(static_cast<const char*>(from), static_cast<std::size_t>(size));
   file.node->changes.push_back(std::move(change));
   file.node->size = std::max<sqlite3_int64>(size_before, at + size);
-  return real->pMethods->xWrite(real, from, size, at);
+  return SQLITE_OK;
 }
 
 int SimDisk::truncate(sqlite3_file* raw, sqlite3_int64 size) {
@@ -196,16 +198,16 @@ int SimDisk::truncate(sqlite3_file* raw, sqlite3_int64 size) {
   if (file.machine == nullptr) return real->pMethods->xTruncate(real, size);
   const sqlite3_int64 size_before = file.node->size;
   if (file.machine->begin_operation(false) != SQLITE_OK) return SQLITE_IOERR_TRUNCATE;
-  if (size < size_before) {
-    Machine::Change change{.at = size, .size_before = size_before};
-    change.before.resize(static_cast<std::size_t>(size_before - size));
-    const int code = real->pMethods->xRead(real, change.before.data(),
-                                           static_cast<int>(change.before.size()), size);
-    if (code != SQLITE_OK) return code;
-    file.node->changes.push_back(std::move(change));
-    file.node->size = size;
-  }
-  return real->pMethods->xTruncate(real, size);
+  if (size >= size_before) return real->pMethods->xTruncate(real, size);
+  Machine::Change change{.at = size, .size_before = size_before};
+  change.before.resize(static_cast<std::size_t>(size_before - size));
+  int code = real->pMethods->xRead(real, change.before.data(),
+                                   static_cast<int>(change.before.size()), size);
+  if (code == SQLITE_OK) code = real->pMethods->xTruncate(real, size);
+  if (code != SQLITE_OK) return code;
+  file.node->changes.push_back(std::move(change));
+  file.node->size = size;
+  return SQLITE_OK;
 }
 
 // Nothing to do for the real file: the machine that runs the simulation does not lose power.

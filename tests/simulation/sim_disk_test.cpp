@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "buffer/box_database.h"
 #include "buffer/journal_reader.h"
@@ -69,6 +70,32 @@ class SimDiskTest : public ::testing::Test {
   std::optional<BoxDatabase> box_;
   std::set<Uuid> durable_;
 };
+
+// The last reader of a WAL tries a checkpoint, and its handle of the database cannot write.
+TEST_F(SimDiskTest, AWriteThatTheFileRefusesNeverHappened) {
+  const std::string name = directory_.path() / "plain";
+  const std::string content(4096, 'a');
+  write_over(name, content);
+  sqlite3_vfs* const vfs = sqlite3_vfs_find(nullptr);
+  std::vector<std::uint64_t> memory(static_cast<std::size_t>(vfs->szOsFile) / 8 + 1);
+  auto* const file = reinterpret_cast<sqlite3_file*>(memory.data());
+  // As SQLite asks: with a second end to the name.
+  const std::string padded = name + std::string(4, '\0');
+  ASSERT_EQ(
+      vfs->xOpen(vfs, padded.c_str(), file, SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB, nullptr),
+      SQLITE_OK);
+  EXPECT_NE(file->pMethods->xWrite(file, std::string(4096, 'b').data(), 4096, 0), SQLITE_OK);
+  EXPECT_NE(file->pMethods->xWrite(file, std::string(4096, 'b').data(), 4096, 8192), SQLITE_OK);
+  sqlite3_int64 size = 0;
+  ASSERT_EQ(file->pMethods->xFileSize(file, &size), SQLITE_OK);
+  EXPECT_EQ(size, 4096);
+  file->pMethods->xClose(file);
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    Dice dice(seed);
+    disk_.cut_power(dice);
+    ASSERT_EQ(bytes_of(name), content);
+  }
+}
 
 TEST_F(SimDiskTest, APowerCutTakesWhatWasNotSyncedAndNothingElse) {
   std::size_t lost = 0;
