@@ -410,12 +410,12 @@ Result<JournalTotals> read_totals(Database& database) {
   return totals;
 }
 
-std::string pack_prefixes(const std::vector<DefinitionPtr>& definitions) {
+std::string pack_prefixes(std::span<const std::uint64_t> prefixes) {
   std::string packed;
-  packed.reserve(definitions.size() * 8);
-  for (const DefinitionPtr& definition : definitions) {
+  packed.reserve(prefixes.size() * 8);
+  for (const std::uint64_t prefix : prefixes) {
     for (int shift = 56; shift >= 0; shift -= 8) {
-      packed.push_back(static_cast<char>(definition->prefix() >> shift & 0xFF));
+      packed.push_back(static_cast<char>(prefix >> shift & 0xFF));
     }
   }
   return packed;
@@ -431,7 +431,7 @@ Result<std::vector<std::uint64_t>> unpack_prefixes(std::string_view packed) {
   return prefixes;
 }
 
-std::string sectors_json(const std::vector<std::int64_t>& times) {
+std::string sectors_json(std::span<const std::int64_t> times) {
   std::string json = "[";
   for (const std::int64_t time : times) {
     if (json.size() > 1) json += ',';

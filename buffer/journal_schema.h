@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,10 +91,10 @@ Result<JournalTotals> read_totals(Database& database);
 
 // Prefixes as the `definitions` column of a batch holds them, and back. kCorrupt unless the length
 // is a multiple of 8.
-std::string pack_prefixes(const std::vector<DefinitionPtr>& definitions);
+std::string pack_prefixes(std::span<const std::uint64_t> prefixes);
 Result<std::vector<std::uint64_t>> unpack_prefixes(std::string_view packed);
 // Sector times as a JSON array of integers, and back. kCorrupt for anything else.
-std::string sectors_json(const std::vector<std::int64_t>& times);
+std::string sectors_json(std::span<const std::int64_t> times);
 Result<std::vector<std::int64_t>> parse_sectors(std::string_view json);
 
 // What a source or a counter may be called: 1..256 bytes of plain text.

@@ -47,14 +47,12 @@ Status check_lap(const NewLap& lap, std::size_t events) {
   return {};
 }
 
-std::string_view view_of(const DefinitionName& name) {
-  return {reinterpret_cast<const char*>(name.data()), name.size()};
-}
-
 }  // namespace
 
 Result<JournalWriter> JournalWriter::prepare(Database& database) {
-  JournalWriter writer;
+  auto inserts = JournalInserts::prepare(database);
+  if (!inserts.ok()) return inserts.status();
+  JournalWriter writer(std::move(inserts).take());
   Status status;
   const auto make = [&](Statement& statement, const char* sql) {
     if (!status.ok()) return;
@@ -65,17 +63,6 @@ Result<JournalWriter> JournalWriter::prepare(Database& database) {
     }
     statement = std::move(prepared).take();
   };
-  make(writer.insert_definition_, "INSERT INTO definitions(prefix, name, content) VALUES(?, ?, ?)");
-  make(writer.insert_event_,
-       "INSERT INTO events(sequence, kind, car, time_ns, total_events, total_bytes, hash, bytes) "
-       "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
-  make(writer.insert_batch_,
-       "INSERT INTO batches(sequence, last_sequence, car, first_ns, last_ns, rows, samples, "
-       "total_batches, total_rows, total_samples, total_bytes, hash, definitions, blob) "
-       "VALUES(?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
-  make(writer.insert_lap_,
-       "INSERT INTO laps(sequence, car, lap, kind, lap_time_ms, sector_time_ms, started_at_ms, "
-       "evidence) VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
   // Updates in place where the row is there: a REPLACE would touch the key's index each time.
   make(writer.put_position_,
        "INSERT INTO positions(source, ring_id, position, number, connection, kernel_drops) "
@@ -226,70 +213,51 @@ void JournalWriter::adopt() {
 
 Status JournalWriter::write_event(const NewEvent& event) {
   const std::string hash = hash_event(event.bytes).raw();
-  JournalTotals& totals = next_.totals;
-  totals.events += 1;
-  totals.event_bytes += event.bytes.size();
-  return insert_event_.bind_u64(1, ++next_.last)
-      .bind_text(2, event.kind)
-      .bind_text(3, event.car)
-      .bind(4, event.time_ns)
-      .bind_u64(5, totals.events)
-      .bind_u64(6, totals.event_bytes)
-      .bind_blob(7, hash)
-      .bind_blob(8, event.bytes)
-      .run();
+  return inserts_.add(JournalInserts::Event{.sequence = ++next_.last,
+                                            .kind = event.kind,
+                                            .car = event.car,
+                                            .time_ns = event.time_ns,
+                                            .hash = hash,
+                                            .bytes = event.bytes},
+                      next_.totals);
 }
 
 Status JournalWriter::write_batch(const NewBatch& entry) {
   const EncodedBatch& batch = entry.batch;
+  std::vector<std::uint64_t> prefixes;
   for (const DefinitionPtr& definition : batch.definitions) {
+    prefixes.push_back(definition->prefix());
     const auto is_same = [&](const DefinitionPtr& other) {
       return other->prefix() == definition->prefix();
     };
     if (definitions_.contains(definition->prefix())) continue;
     if (std::any_of(new_definitions_.begin(), new_definitions_.end(), is_same)) continue;
-    Status inserted = insert_definition_.bind_u64(1, definition->prefix())
-                          .bind_blob(2, view_of(definition->name()))
-                          .bind_blob(3, definition->bytes())
-                          .run();
-    if (!inserted.ok()) return inserted;
+    if (Status inserted = inserts_.add(*definition); !inserted.ok()) return inserted;
     new_definitions_.push_back(definition);
   }
   const std::string hash = batch.hash.raw();
-  const std::string prefixes = pack_prefixes(batch.definitions);
-  JournalTotals& totals = next_.totals;
-  totals.batches += 1;
-  totals.rows += batch.rows;
-  totals.samples += batch.samples;
-  totals.batch_bytes += batch.blob.size();
-  return insert_batch_.bind_u64(1, ++next_.last)
-      .bind_text(2, entry.car)
-      .bind(3, batch.first_receive_ns)
-      .bind(4, batch.last_receive_ns)
-      .bind_u64(5, batch.rows)
-      .bind_u64(6, batch.samples)
-      .bind_u64(7, totals.batches)
-      .bind_u64(8, totals.rows)
-      .bind_u64(9, totals.samples)
-      .bind_u64(10, totals.batch_bytes)
-      .bind_blob(11, hash)
-      .bind_blob(12, prefixes)
-      .bind_blob(13, batch.blob)
-      .run();
+  return inserts_.add(JournalInserts::Batch{.sequence = ++next_.last,
+                                            .car = entry.car,
+                                            .first_ns = batch.first_receive_ns,
+                                            .last_ns = batch.last_receive_ns,
+                                            .rows = batch.rows,
+                                            .samples = batch.samples,
+                                            .hash = hash,
+                                            .definitions = prefixes,
+                                            .blob = batch.blob},
+                      next_.totals);
 }
 
 Status JournalWriter::write_laps(const Commit& commit, std::uint64_t first_event) {
   for (const NewLap& lap : commit.laps) {
-    const std::string sectors = sectors_json(lap.sector_time_ms);
-    Status inserted = insert_lap_.bind_u64(1, first_event + lap.event_index)
-                          .bind_text(2, lap.car)
-                          .bind(3, lap.lap)
-                          .bind_text(4, lap.kind)
-                          .bind(5, lap.lap_time_ms)
-                          .bind_text(6, sectors)
-                          .bind(7, lap.started_at_ms)
-                          .bind_text(8, lap.evidence)
-                          .run();
+    Status inserted = inserts_.add(JournalInserts::Lap{.sequence = first_event + lap.event_index,
+                                                       .car = lap.car,
+                                                       .lap = lap.lap,
+                                                       .kind = lap.kind,
+                                                       .lap_time_ms = lap.lap_time_ms,
+                                                       .sector_time_ms = lap.sector_time_ms,
+                                                       .started_at_ms = lap.started_at_ms,
+                                                       .evidence = lap.evidence});
     if (!inserted.ok()) return inserted;
   }
   return {};

@@ -10,9 +10,11 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "buffer/journal.h"
+#include "buffer/journal_inserts.h"
 #include "buffer/journal_schema.h"
 #include "proto/ranges.h"
 #include "proto/sqlite.h"
@@ -39,7 +41,7 @@ class JournalWriter {
   const EvictedRanges& evicted() const { return now_.evicted; }
 
  private:
-  JournalWriter() = default;
+  explicit JournalWriter(JournalInserts inserts) : inserts_(std::move(inserts)) {}
   Status load(Database& database);
   Status check_definitions(const Commit& commit) const;
   Status write_event(const NewEvent& event);
@@ -62,10 +64,7 @@ class JournalWriter {
   std::map<std::uint64_t, DefinitionName> definitions_;
   std::vector<DefinitionPtr> new_definitions_;  // Of the open transaction.
 
-  Statement insert_definition_;
-  Statement insert_event_;
-  Statement insert_batch_;
-  Statement insert_lap_;
+  JournalInserts inserts_;
   Statement put_position_;
   Statement put_decoder_state_;
   Statement put_lap_state_;

@@ -54,6 +54,7 @@
 #include "buffer/snapshot.h"
 #include "buffer/source_reader.h"
 #include "buffer/space_keeper.h"
+#include "proto/log_limit.h"
 
 namespace pitbox {
 
@@ -268,6 +269,7 @@ class Recorder {
   bool is_making_room_ = false;
   bool is_starving_ = false;   // The disk is full and there is nothing left to give up.
   bool look_for_lost_ = true;  // The room may have lost what was deleted here.
+  LogLimit giving_up_{std::chrono::seconds(10)};
 
   // For the snapshot.
   std::uint64_t commits_ = 0;

@@ -105,8 +105,12 @@ bool Recorder::give_up(const Giving& giving, EvictReason reason, BootNs now) {
 // Tombstones, durably, and what they answer for is deleted: at once in the live file, else right
 // afterwards (or, where a reader is in the way, when the ladder comes by again).
 bool Recorder::bury(const RetainedFile& file, Evicted evicted, BootNs now) {
-  spdlog::warn("giving up {} batches of session {} that the room does not have ({})",
-               evicted.entries, file.session.text(), to_string(evicted.reason));
+  if (const auto others = giving_up_.pass(std::chrono::nanoseconds(now))) {
+    spdlog::warn(
+        "giving up {} batches of session {} that the room does not have ({}); {} times "
+        "since this was last said",
+        evicted.entries, file.session.text(), to_string(evicted.reason), *others + 1);
+  }
   const std::vector<Range> ranges = evicted.ranges[file.incarnation].ranges();
   const bool is_there = evicted.reason != EvictReason::kRoomLost;
   const bool is_live_file = is_there && file.is_live;

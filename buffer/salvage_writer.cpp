@@ -22,16 +22,6 @@ constexpr const char* kLostTable =
     "CREATE TABLE lost(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL, "
     "car TEXT NOT NULL)";
 
-std::string packed(const std::vector<std::uint64_t>& prefixes) {
-  std::string bytes;
-  for (const std::uint64_t prefix : prefixes) {
-    for (int shift = 56; shift >= 0; shift -= 8) {
-      bytes.push_back(static_cast<char>(prefix >> shift & 0xFF));
-    }
-  }
-  return bytes;
-}
-
 bool is_taken(const fs::path& file) {
   std::error_code error;
   return fs::exists(fs::symlink_status(file, error));
@@ -78,33 +68,15 @@ Status SalvageWriter::prepare() {
   transaction_.emplace(std::move(begun).take());
   status = create_journal_tables(*database_);
   if (status.ok()) status = database_->exec(kLostTable);
-  Statements made;
-  const auto make = [&](Statement& statement, const char* sql) {
-    if (!status.ok()) return;
-    auto prepared = database_->prepare(sql);
-    if (prepared.ok()) {
-      statement = std::move(prepared).take();
-    } else {
-      status = prepared.status();
-    }
-  };
-  make(made.event,
-       "INSERT INTO events(sequence, kind, car, time_ns, total_events, total_bytes, hash, bytes) "
-       "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
-  make(made.batch,
-       "INSERT INTO batches(sequence, last_sequence, car, first_ns, last_ns, rows, samples, "
-       "total_batches, total_rows, total_samples, total_bytes, hash, definitions, blob) "
-       "VALUES(?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
-  make(made.lap,
-       "INSERT INTO laps(sequence, car, lap, kind, lap_time_ms, sector_time_ms, started_at_ms, "
-       "evidence) VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
-  make(made.definition, "INSERT INTO definitions(prefix, name, content) VALUES(?, ?, ?)");
-  statements_ = std::move(made);
-  return status;
+  if (!status.ok()) return status;
+  auto inserts = JournalInserts::prepare(*database_);
+  if (!inserts.ok()) return inserts.status();
+  inserts_.emplace(std::move(inserts).take());
+  return {};
 }
 
 SalvageWriter::~SalvageWriter() {
-  statements_.reset();
+  inserts_.reset();
   transaction_.reset();
   database_.reset();
   if (unnamed_.empty()) return;
@@ -117,58 +89,39 @@ SalvageWriter::~SalvageWriter() {
 Status SalvageWriter::add(const StoredEntry& entry) {
   const std::string hash = entry.hashes.front().raw();
   if (entry.is_event) {
-    totals_.events += 1;
-    totals_.event_bytes += entry.bytes.size();
-    return statements_->event.bind_u64(1, entry.first)
-        .bind_text(2, entry.kind)
-        .bind_text(3, entry.car)
-        .bind(4, entry.first_ns)
-        .bind_u64(5, totals_.events)
-        .bind_u64(6, totals_.event_bytes)
-        .bind_blob(7, hash)
-        .bind_blob(8, entry.bytes)
-        .run();
+    return inserts_->add(JournalInserts::Event{.sequence = entry.first,
+                                               .kind = entry.kind,
+                                               .car = entry.car,
+                                               .time_ns = entry.first_ns,
+                                               .hash = hash,
+                                               .bytes = entry.bytes},
+                         totals_);
   }
-  totals_.batches += 1;
-  totals_.rows += entry.rows;
-  totals_.samples += entry.samples;
-  totals_.batch_bytes += entry.bytes.size();
-  const std::string prefixes = packed(entry.definitions);
-  return statements_->batch.bind_u64(1, entry.first)
-      .bind_text(2, entry.car)
-      .bind(3, entry.first_ns)
-      .bind(4, entry.last_ns)
-      .bind_u64(5, entry.rows)
-      .bind_u64(6, entry.samples)
-      .bind_u64(7, totals_.batches)
-      .bind_u64(8, totals_.rows)
-      .bind_u64(9, totals_.samples)
-      .bind_u64(10, totals_.batch_bytes)
-      .bind_blob(11, hash)
-      .bind_blob(12, prefixes)
-      .bind_blob(13, entry.bytes)
-      .run();
+  return inserts_->add(JournalInserts::Batch{.sequence = entry.first,
+                                             .car = entry.car,
+                                             .first_ns = entry.first_ns,
+                                             .last_ns = entry.last_ns,
+                                             .rows = entry.rows,
+                                             .samples = entry.samples,
+                                             .hash = hash,
+                                             .definitions = entry.definitions,
+                                             .blob = entry.bytes},
+                       totals_);
 }
 
 Status SalvageWriter::add(const StoredLap& lap) {
-  const std::string sectors = sectors_json(lap.sector_time_ms);
-  return statements_->lap.bind_u64(1, lap.sequence)
-      .bind_text(2, lap.car)
-      .bind(3, lap.lap)
-      .bind_text(4, lap.kind)
-      .bind(5, lap.lap_time_ms)
-      .bind_text(6, sectors)
-      .bind(7, lap.started_at_ms)
-      .bind_text(8, lap.evidence)
-      .run();
+  return inserts_->add(JournalInserts::Lap{.sequence = lap.sequence,
+                                           .car = lap.car,
+                                           .lap = lap.lap,
+                                           .kind = lap.kind,
+                                           .lap_time_ms = lap.lap_time_ms,
+                                           .sector_time_ms = lap.sector_time_ms,
+                                           .started_at_ms = lap.started_at_ms,
+                                           .evidence = lap.evidence});
 }
 
 Status SalvageWriter::add(const Definition& definition) {
-  const auto* name = reinterpret_cast<const char*>(definition.name().data());
-  return statements_->definition.bind_u64(1, definition.prefix())
-      .bind_blob(2, std::string_view(name, definition.name().size()))
-      .bind_blob(3, definition.bytes())
-      .run();
+  return inserts_->add(definition);
 }
 
 Status SalvageWriter::write_small_tables(const SalvageReport& report, const Counters& counters,
@@ -209,7 +162,7 @@ Status SalvageWriter::finish(const SalvageReport& report, const Counters& counte
                              const RangeSet& acknowledged) {
   const std::string step = "write " + unnamed_.string();
   Status status = write_small_tables(report, counters, acknowledged);
-  statements_.reset();
+  inserts_.reset();
   if (status.ok()) status = transaction_->commit();
   transaction_.reset();
   database_.reset();

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "buffer/journal_inserts.h"
 #include "buffer/journal_reader.h"
 #include "buffer/journal_schema.h"
 #include "buffer/salvage.h"
@@ -45,13 +46,7 @@ class SalvageWriter {
   std::filesystem::path unnamed_;  // Empty: finished, or another one's.
   std::optional<Database> database_;
   std::optional<Transaction> transaction_;
-  struct Statements {
-    Statement event;
-    Statement batch;
-    Statement lap;
-    Statement definition;
-  };
-  std::optional<Statements> statements_;
+  std::optional<JournalInserts> inserts_;
   JournalTotals totals_;
 };
 

@@ -3,12 +3,10 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <set>
+#include <map>
 
 #include "config/config_keys.h"
 #include "proto/text.h"
@@ -125,7 +123,17 @@ Status apply(Config& config, const ConfigKey& key, std::size_t index, const toml
   if (const auto why = key.set(config, index, *value)) {
     return refuse(place, key.path(), *why + "; want a " + expectation(key));
   }
+  config.places[{key.path(), index}] = place.text();
   return {};
+}
+
+// Null if there is none.
+const ConfigKey* find_key(std::string_view section, std::string_view name) {
+  const auto& keys = config_keys();
+  const auto found = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) {
+    return key.section == section && key.name == name;
+  });
+  return found == keys.end() ? nullptr : &*found;
 }
 
 std::string names_in(std::string_view section) {
@@ -141,11 +149,8 @@ Status apply_table(Config& config, const toml::table& table, const std::string& 
   for (const auto& [toml_name, node] : table) {
     const std::string name(toml_name.str());
     const Place place = place_of(file, node);
-    const auto& keys = config_keys();
-    const auto key = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) {
-      return k.section == section && k.name == name;
-    });
-    if (key == keys.end()) {
+    const ConfigKey* key = find_key(section, name);
+    if (key == nullptr) {
       return refuse(place, std::string(section).append(".").append(name),
                     "unknown key; allowed in [" + section + "]: " + names_in(section));
     }
@@ -168,6 +173,7 @@ Status apply_sources(Config& config, const toml::node& node, std::string_view fi
     return refuse(place_of(file, node), "source",
                   "at most " + std::to_string(kMaxSources) + " sources");
   }
+  std::map<std::string, Place> names;
   for (const toml::node& element : *array) {
     config.sources.emplace_back();
     Status applied =
@@ -176,6 +182,13 @@ Status apply_sources(Config& config, const toml::node& node, std::string_view fi
     const SourceConfig& source = config.sources.back();
     if (source.name.empty()) {
       return refuse(place_of(file, element), "source.name", "every [[source]] needs a name");
+    }
+    const Place place = place_of(file, *element.as_table()->get("name"));
+    const auto [first, is_new] = names.emplace(source.name, place);
+    if (!is_new) {
+      return refuse(place, "source.name",
+                    "\"" + source.name + "\" is the name of the source at " + first->second.text() +
+                        "; every source needs one of its own");
     }
   }
   return {};
@@ -192,12 +205,8 @@ Status apply_document(Config& config, const toml::table& document, std::string_v
     } else if (is_section(key)) {
       applied = refuse(place_of(file, node), key, "want a table: [" + key + "]");
     } else {
-      toml::table top;
-      const auto& keys = config_keys();
-      const auto known = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) {
-        return k.section.empty() && k.name == key;
-      });
-      if (known == keys.end()) {
+      const ConfigKey* known = find_key("", key);
+      if (known == nullptr) {
         applied = refuse(place_of(file, node), key,
                          "unknown key; allowed at the top level: " + names_in("") +
                              " and the tables source, journal, track, room, api, live_view");
@@ -245,68 +254,24 @@ Status apply_environment(Config& config, const Environment& environment) {
   return {};
 }
 
-bool is_source_name(std::string_view name) {
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
-  });
-}
-
-bool is_power_of_two(std::int64_t n) {
-  return n > 0 && (n & (n - 1)) == 0;
-}
-
-bool has_scheme(const std::string& url, std::string_view plain, std::string_view secure) {
-  return url.empty() || url.starts_with(plain) || url.starts_with(secure);
-}
-
 // What no single key can say.
-Status check_sources(const Config& config, const Place& place) {
-  std::set<std::string> names;
-  for (const SourceConfig& source : config.sources) {
-    const std::string key = "source '" + source.name + "'";
-    if (!is_source_name(source.name)) {
-      return refuse(place, key, "a name is 1 to 64 letters, digits, - and _");
-    }
-    if (!names.insert(source.name).second) return refuse(place, key, "two sources have this name");
-    if (!is_power_of_two(source.ring_mib)) {
-      return refuse(place, key, "ring_mib must be a power of two");
-    }
-    if (source.slot_bytes % 64 != 0) {
-      return refuse(place, key, "slot_bytes must be a multiple of 64");
-    }
-    const auto colon = source.listen.rfind(':');
-    if (colon == std::string::npos) return refuse(place, key, "listen must be ADDRESS:PORT");
-    const std::string port = source.listen.substr(colon + 1);
-    int number = -1;
-    const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
-    if (port.empty() || parsed.ptr != port.data() + port.size() || number < 0 || number > 65535) {
-      return refuse(place, key, "the port in listen must be 0..65535");
-    }
-  }
-  return {};
-}
-
-Status check_whole(const Config& config, const Place& place) {
+Status check_whole(const Config& config) {
   if (config.sources.empty()) {
-    return refuse(place, "source", "no [[source]]: there is nothing to hear");
-  }
-  if (Status checked = check_sources(config, place); !checked.ok()) return checked;
-  if (!is_power_of_two(config.page_kib)) {
-    return refuse(place, "journal.page_kib", "must be 4, 8, 16, 32 or 64");
-  }
-  if (!has_scheme(config.room_url, "ws://", "wss://")) {
-    return refuse(place, "room.url", "must begin with ws:// or wss://");
-  }
-  if (!has_scheme(config.api_url, "http://", "https://")) {
-    return refuse(place, "api.url", "must begin with http:// or https://");
+    return refuse({config.file}, "source", "no [[source]]: there is nothing to hear");
   }
   if (!config.track.sectors.empty() && !config.track.start_finish) {
-    return refuse(place, "track.sectors", "sector lines need a start_finish line");
+    return refuse({config.place_of("track.sectors")}, "track.sectors",
+                  "sector lines need a start_finish line, too");
   }
   return {};
 }
 
 }  // namespace
+
+std::string Config::place_of(const std::string& key, std::size_t index) const {
+  const auto found = places.find({key, index});
+  return found == places.end() ? file : found->second;
+}
 
 Environment process_environment() {
   return [](const std::string& name) -> std::optional<std::string> {
@@ -318,16 +283,18 @@ Environment process_environment() {
 Result<Config> parse_config(std::string_view text, std::string_view file,
                             const Environment& environment) {
   Config config;
+  config.file = file;
+  toml::table document;
   try {
-    const toml::table document = parse_toml(text);
-    if (Status applied = apply_document(config, document, file); !applied.ok()) return applied;
+    document = parse_toml(text);
   } catch (const toml::parse_error& error) {
     const Place place{std::string(file), static_cast<unsigned>(error.source().begin.line)};
     return refuse(place, "", "not TOML: " + std::string(error.description()));
   }
+  if (Status applied = apply_document(config, document, file); !applied.ok()) return applied;
   if (Status applied = apply_environment(config, environment); !applied.ok()) return applied;
-  if (Status checked = check_whole(config, {std::string(file)}); !checked.ok()) return checked;
-  return config;
+  Status checked = check_whole(config);
+  return checked.ok() ? Result<Config>(std::move(config)) : checked;
 }
 
 Result<Config> load_config(const std::filesystem::path& file, const Environment& environment) {

@@ -9,12 +9,15 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ingest/geometry.h"
@@ -65,6 +68,13 @@ struct Config {
   std::string api_url;
   std::vector<std::string> live_view_channels;
   double live_view_hz = 10;
+
+  std::string file;
+  // Where each key was given: "FILE:LINE" or "environment variable NAME". By its path
+  // ("source.listen") and, of a [[source]], which one.
+  std::map<std::pair<std::string, std::size_t>, std::string> places;
+  // The file, for a key that was not given.
+  std::string place_of(const std::string& key, std::size_t index = 0) const;
 };
 
 // Looks up an environment variable; nothing if it is not set.

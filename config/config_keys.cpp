@@ -1,8 +1,12 @@
 #include "config/config_keys.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
+#include <system_error>
+#include <type_traits>
 
 #include "proto/check.h"
 #include "proto/text.h"
@@ -108,6 +112,55 @@ ConfigKey bounded_key(std::string section, std::string name, Bounds<Number> boun
   return key;
 }
 
+// The key with a rule of its own behind the common ones; `allowed` says the rule to people.
+ConfigKey ruled(ConfigKey key, std::string allowed, std::function<bool(const ConfigValue&)> rule) {
+  key.allowed = std::move(allowed);
+  key.set = [set = std::move(key.set), rule = std::move(rule)](
+                Config& config, std::size_t index, const ConfigValue& value) -> Refusal {
+    if (auto refusal = set(config, index, value)) return refusal;
+    if (rule(value)) return std::nullopt;
+    const auto* text = std::get_if<std::string>(&value);
+    return (text != nullptr ? printable(toml_text(*text), kShownBytes)
+                            : number_text(std::get<std::int64_t>(value))) +
+           " is not that";
+  };
+  return key;
+}
+
+bool is_source_name(const ConfigValue& value) {
+  const auto& name = std::get<std::string>(value);
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+  });
+}
+
+bool is_listen_address(const ConfigValue& value) {
+  const auto& address = std::get<std::string>(value);
+  const auto colon = address.rfind(':');
+  if (colon == std::string::npos || colon + 1 == address.size()) return false;
+  const char* end = address.data() + address.size();
+  std::uint16_t port = 0;
+  const auto parsed = std::from_chars(address.data() + colon + 1, end, port);
+  return parsed.ptr == end && parsed.ec == std::errc{};
+}
+
+bool is_power_of_two(const ConfigValue& value) {
+  const auto number = std::get<std::int64_t>(value);
+  return number > 0 && (number & (number - 1)) == 0;
+}
+
+bool is_multiple_of_64(const ConfigValue& value) {
+  return std::get<std::int64_t>(value) % 64 == 0;
+}
+
+// Empty, or of one of the two schemes.
+auto is_url(std::string_view plain, std::string_view secure) {
+  return [plain, secure](const ConfigValue& value) {
+    const auto& url = std::get<std::string>(value);
+    return url.empty() || url.starts_with(plain) || url.starts_with(secure);
+  };
+}
+
 using Integers = Bounds<std::int64_t>;
 using Numbers = Bounds<double>;
 
@@ -206,27 +259,29 @@ void add_top_level(std::vector<ConfigKey>& keys) {
 
 void add_source(std::vector<ConfigKey>& keys) {
   const std::string section = "source";
-  keys.push_back(text_key(section, "name", {},
-                          "Unique name of the source: 1 to 64 letters, digits, - and _.",
-                          PITBOX_SOURCE(name)));
+  keys.push_back(
+      ruled(text_key(section, "name", {}, "Unique name of the source.", PITBOX_SOURCE(name)),
+            "1 to 64 letters, digits, - and _", is_source_name));
   keys.push_back(
       text_key(section, "kind", {"udp", "tcp"}, "What to listen on.", PITBOX_SOURCE(kind)));
-  keys.push_back(text_key(section, "listen", {},
-                          "Address and port, as 0.0.0.0:9600 or [::]:9600. A socket of the same "
-                          "name that the service manager hands over is used instead.",
-                          PITBOX_SOURCE(listen)));
+  keys.push_back(ruled(text_key(section, "listen", {},
+                                "Address and port, as 0.0.0.0:9600 or [::]:9600. A socket of the "
+                                "same name that the service manager hands over is used instead.",
+                                PITBOX_SOURCE(listen)),
+                       "ADDRESS:PORT, the port 0..65535", is_listen_address));
   keys.push_back(text_key(section, "decoder", {"native", "nmea"}, "What the bytes are.",
                           PITBOX_SOURCE(decoder)));
   keys.push_back(text_key(section, "car", {},
                           "Car number, for decoders whose bytes do not carry one (nmea).",
                           PITBOX_SOURCE(car)));
-  keys.push_back(bounded_key(section, "ring_mib", Integers{1, 1024},
-                             "Size of the ring in MiB, a power of two: what may be waiting for the "
-                             "journal.",
-                             PITBOX_SOURCE(ring_mib)));
-  keys.push_back(bounded_key(section, "slot_bytes", Integers{512, 65536},
-                             "Longest datagram that is taken whole; a multiple of 64.",
-                             PITBOX_SOURCE(slot_bytes)));
+  keys.push_back(ruled(bounded_key(section, "ring_mib", Integers{1, 1024},
+                                   "Size of the ring in MiB: what may be waiting for the journal.",
+                                   PITBOX_SOURCE(ring_mib)),
+                       "a power of two, 1..1024", is_power_of_two));
+  keys.push_back(
+      ruled(bounded_key(section, "slot_bytes", Integers{512, 65536},
+                        "Longest datagram that is taken whole.", PITBOX_SOURCE(slot_bytes)),
+            "a multiple of 64, 512..65536", is_multiple_of_64));
   keys.push_back(bounded_key(section, "receive_buffer_mib", Integers{1, 1024},
                              "Kernel receive buffer to ask for; the kernel may give less.",
                              PITBOX_SOURCE(receive_buffer_mib)));
@@ -237,9 +292,10 @@ void add_journal(std::vector<ConfigKey>& keys) {
                              "How long a record may wait before it is made durable: the window of "
                              "loss in a power cut, and most of the latency to the room.",
                              PITBOX_MEMBER(flush_ms)));
-  keys.push_back(bounded_key("journal", "page_kib", Integers{4, 64},
-                             "SQLite page size of new journal files in KiB: 4, 8, 16, 32 or 64.",
-                             PITBOX_MEMBER(page_kib)));
+  keys.push_back(
+      ruled(bounded_key("journal", "page_kib", Integers{4, 64},
+                        "SQLite page size of new journal files in KiB.", PITBOX_MEMBER(page_kib)),
+            "4, 8, 16, 32, 64", is_power_of_two));
   keys.push_back(bounded_key("journal", "wal_mib", Integers{1, 256},
                              "Write-ahead log size beyond which it is moved into the database.",
                              PITBOX_MEMBER(wal_mib)));
@@ -283,9 +339,9 @@ void add_link(std::vector<ConfigKey>& keys) {
   keys.push_back(text_key("room", "driver", {"ws", "cf-do"},
                           "What kind of room the url leads to. Also set by REALTIME_DRIVER.",
                           PITBOX_MEMBER(room_driver)));
-  keys.push_back(text_key("room", "url", {},
-                          "ws:// or wss:// address of the rooms. Empty: record only.",
-                          PITBOX_MEMBER(room_url)));
+  keys.push_back(ruled(text_key("room", "url", {}, "Address of the rooms. Empty: record only.",
+                                PITBOX_MEMBER(room_url)),
+                       "ws://... or wss://..., or nothing", is_url("ws://", "wss://")));
   keys.push_back(text_key("room", "api_key", {}, "API key (rk_...) for room and API.",
                           PITBOX_MEMBER(room_api_key)));
   keys.back().is_secret = true;
@@ -298,10 +354,10 @@ void add_link(std::vector<ConfigKey>& keys) {
   keys.push_back(bounded_key("room", "budget_kbit_s", Integers{0, 10'000'000},
                              "Most the link may send, in kbit/s; 0: no limit.",
                              PITBOX_MEMBER(room_budget_kbit_s)));
-  keys.push_back(text_key("api", "url", {},
-                          "http:// or https:// address of the platform's API, for its health. "
-                          "Empty: not polled.",
-                          PITBOX_MEMBER(api_url)));
+  keys.push_back(ruled(text_key("api", "url", {},
+                                "Address of the platform's API, for its health. Empty: not polled.",
+                                PITBOX_MEMBER(api_url)),
+                       "http://... or https://..., or nothing", is_url("http://", "https://")));
   keys.push_back(channels_key());
   keys.push_back(bounded_key("live_view", "hz", Numbers{0, 10},
                              "How often changed values are sent to viewers; 0: never.",

@@ -36,18 +36,16 @@ bool is_on_earth(const GeoPoint& point) {
   return std::abs(point.latitude) <= 90 && std::abs(point.longitude) <= 180;  // False for NaN.
 }
 
-Status check_line(const GeoLine& line, const std::string& name) {
+}  // namespace
+
+Status GpsLapEngine::check_line(const GeoLine& line) {
   if (!is_on_earth(line[0]) || !is_on_earth(line[1])) {
-    return {Code::kRejected, name + ": its points are not latitudes and longitudes in degrees"};
+    return {Code::kRejected, "its points are not latitudes and longitudes in degrees"};
   }
   const double metres = TimingLine(line).length_m();
-  if (metres < kLineMetresMin || metres > kLineMetresMax) {
-    return {Code::kRejected, name + ": its length is not 1..1000 m"};
-  }
-  return {};
+  if (metres >= kLineMetresMin && metres <= kLineMetresMax) return {};
+  return {Code::kRejected, "its length is not 1..1000 m"};
 }
-
-}  // namespace
 
 Result<std::unique_ptr<GpsLapEngine>> GpsLapEngine::make(Options options) {
   if (options.sectors.size() > kSectorsMax) {
@@ -56,12 +54,13 @@ Result<std::unique_ptr<GpsLapEngine>> GpsLapEngine::make(Options options) {
   if (options.min_lap < std::chrono::nanoseconds::zero()) {
     return Status(Code::kRejected, "the shortest lap is negative");
   }
-  Status checked = check_line(options.start_finish, "start/finish line");
+  Status checked = check_line(options.start_finish).within("start/finish line");
   for (std::size_t i = 0; i < options.sectors.size() && checked.ok(); ++i) {
-    checked = check_line(options.sectors[i], "sector line " + std::to_string(i + 1));
+    checked = check_line(options.sectors[i]).within("sector line " + std::to_string(i + 1));
   }
-  if (checked.ok() && options.pit_entry) checked = check_line(*options.pit_entry, "pit entry");
-  if (checked.ok() && options.pit_exit) checked = check_line(*options.pit_exit, "pit exit");
+  if (checked.ok() && options.pit_entry)
+    checked = check_line(*options.pit_entry).within("pit entry");
+  if (checked.ok() && options.pit_exit) checked = check_line(*options.pit_exit).within("pit exit");
   if (!checked.ok()) return checked;
   return std::unique_ptr<GpsLapEngine>(new GpsLapEngine(std::move(options)));
 }

@@ -64,8 +64,9 @@ class GpsLapEngine final : public LapEngine {
     std::string fix_valid = "fix_valid";
     std::string evidence = "gps-line";
   };
-  // kRejected, naming the line, if one is shorter than 1 m or longer than 1 km, is not on earth, or
-  // there are too many.
+  // kRejected if it is shorter than 1 m or longer than 1 km, or not on earth.
+  static Status check_line(const GeoLine& line);
+  // kRejected, naming the line, if one does not pass check_line(), or there are too many.
   static Result<std::unique_ptr<GpsLapEngine>> make(Options options);
 
   void rows(const RowBlock& block, std::vector<LapRecord>& out) override;

@@ -1,7 +1,10 @@
 #include "proto/text.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <ctime>
 
 #include "proto/check.h"
 
@@ -65,6 +68,23 @@ std::string printable(std::string_view text, std::size_t bytes_max) {
     text.remove_prefix(length == 0 ? 1 : length);
   }
   return out;
+}
+
+std::string utc_text(std::int64_t milliseconds) {
+  std::int64_t seconds = milliseconds / 1000;
+  std::int64_t rest = milliseconds % 1000;
+  if (rest < 0) {
+    rest += 1000;
+    --seconds;
+  }
+  const std::time_t moment = seconds;
+  std::tm parts{};
+  if (gmtime_r(&moment, &parts) == nullptr) return {};
+  std::array<char, 96> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
+                parts.tm_sec, static_cast<int>(rest));
+  return text.data();
 }
 
 }  // namespace pitbox

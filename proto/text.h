@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,5 +17,8 @@ bool is_plain_text(std::string_view text);
 // `text` for a person, as plain text of at most `bytes_max` bytes: what is_plain_text() refuses
 // becomes spaces, and what is too long ends with "...". REQUIRES: bytes_max >= 3.
 std::string printable(std::string_view text, std::size_t bytes_max);
+
+// Milliseconds since 1970 as "2023-04-29T17:34:30.010Z".
+std::string utc_text(std::int64_t milliseconds);
 
 }  // namespace pitbox

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <array>
 
 #include "proto/frames.h"
 #include "room/page_assets.h"
@@ -37,13 +38,19 @@ std::string_view phrase_of(int status) {
   }
 }
 
-HttpAnswer refusal(int status, std::string_view why) {
-  HttpAnswer answer;
-  answer.status = status;
-  answer.body = error_json(why);
-  if (status == 401) answer.headers.emplace_back("WWW-Authenticate", "Bearer");
-  return answer;
-}
+struct RefusalWords {
+  int status = 0;
+  std::string_view counter;
+};
+// In the order of HttpRefusal.
+constexpr std::array<RefusalWords, kHttpRefusals> kRefusals = {{{400, "http_bad_request"},
+                                                                {401, "http_unauthorized"},
+                                                                {403, "http_foreign"},
+                                                                {404, "http_not_found"},
+                                                                {405, "http_bad_method"},
+                                                                {413, "http_body"},
+                                                                {503, "http_full"},
+                                                                {0, "not_http"}}};
 
 HttpAnswer json(std::string body) {
   HttpAnswer answer;
@@ -99,16 +106,38 @@ std::string to_http(const HttpAnswer& answer) {
   return out;
 }
 
-std::optional<HttpAnswer> HttpApi::refuse_foreign(const HttpRequest& request) const {
+HttpAnswer HttpApi::refuse(HttpRefusal refusal, std::string_view why) {
+  note(refusal);
+  HttpAnswer answer;
+  answer.status = kRefusals.at(static_cast<std::size_t>(refusal)).status;
+  answer.body = error_json(why);
+  if (refusal == HttpRefusal::kUnauthorized) {
+    answer.headers.emplace_back("WWW-Authenticate", "Bearer");
+  }
+  if (refusal == HttpRefusal::kFull) answer.headers.emplace_back("Retry-After", "5");
+  if (refusal == HttpRefusal::kBody) answer.headers.emplace_back("Connection", "close");
+  return answer;
+}
+
+NamedCounters HttpApi::counters() const {
+  NamedCounters all = rooms_.counters();
+  for (std::size_t i = 0; i < kHttpRefusals; ++i) {
+    all.emplace_back(kRefusals.at(i).counter, refused_.at(i));
+  }
+  return all;
+}
+
+std::optional<HttpAnswer> HttpApi::refuse_foreign(const HttpRequest& request) {
   const std::string host(without_port(request.host));
   const auto& names = options_.allowed_hosts;
   const bool is_ours = host == "localhost" || is_address(host) ||
                        std::find(names.begin(), names.end(), host) != names.end();
-  if (!is_ours) return refusal(403, "this server does not go by that name (--allow-host)");
+  if (!is_ours)
+    return refuse(HttpRefusal::kForeign, "this server does not go by that name (--allow-host)");
   if (request.origin.empty()) return {};
   const bool is_own_page =
       request.origin == "http://" + request.host || request.origin == "https://" + request.host;
-  if (!is_own_page) return refusal(403, "a foreign page may not use this server");
+  if (!is_own_page) return refuse(HttpRefusal::kForeign, "a foreign page may not use this server");
   return {};
 }
 
@@ -123,10 +152,12 @@ HttpAnswer HttpApi::answer(const HttpRequest& request, std::size_t connections,
                            Clock::time_point now) {
   if (auto refused = refuse_foreign(request)) return *std::move(refused);
   const bool is_post = request.method == "POST";
-  if (!is_post && request.method != "GET") return refusal(405, "GET, or POST /tickets");
-  if (is_post != (request.path == "/tickets")) return refusal(405, "GET, or POST /tickets");
+  if (!is_post && request.method != "GET")
+    return refuse(HttpRefusal::kBadMethod, "GET, or POST /tickets");
+  if (is_post != (request.path == "/tickets"))
+    return refuse(HttpRefusal::kBadMethod, "GET, or POST /tickets");
   if (request.path == "/health") {
-    return json(health_json(rooms_.known_rooms(), connections, rooms_.counters()));
+    return json(health_json(rooms_.known_rooms(), connections, counters()));
   }
   for (const PageAsset& asset : page_assets()) {
     if (request.path != asset.path) continue;
@@ -135,12 +166,14 @@ HttpAnswer HttpApi::answer(const HttpRequest& request, std::size_t connections,
     page.body = std::string(asset.body);
     return page;
   }
-  if (request.path.starts_with(kRoomsPath)) return refusal(400, "a room is a WebSocket");
+  if (request.path.starts_with(kRoomsPath))
+    return refuse(HttpRefusal::kBadRequest, "a room is a WebSocket");
   const bool is_known =
       request.path == "/auth/me" || request.path == "/tickets" || request.path == "/api/sessions";
-  if (!is_known) return refusal(404, "there is nothing here");
+  if (!is_known) return refuse(HttpRefusal::kNotFound, "there is nothing here");
   const auto account = account_of(request);
-  if (!account.has_value()) return refusal(401, "no key, or one that is not valid");
+  if (!account.has_value())
+    return refuse(HttpRefusal::kUnauthorized, "no key, or one that is not valid");
   if (request.path == "/auth/me") return json(account_json(account->name));
   if (request.path == "/api/sessions") return json(sessions_json(rooms_.sessions()));
   const auto lifetime = static_cast<int>(Tickets::kLifetime.count());
@@ -155,14 +188,17 @@ std::variant<Admission, HttpAnswer> HttpApi::admit(const HttpRequest& request,
     account = tickets_.take(request.ticket, now);
     if (account.has_value() && !keys_.is_valid(*account)) account.reset();
   }
-  if (!account.has_value()) return refusal(401, "no key or ticket, or one that is not valid");
-  if (!request.path.starts_with(kRoomsPath)) return refusal(404, "rooms are at /rooms/SESSION-ID");
+  if (!account.has_value())
+    return refuse(HttpRefusal::kUnauthorized, "no key or ticket, or one that is not valid");
+  if (!request.path.starts_with(kRoomsPath))
+    return refuse(HttpRefusal::kNotFound, "rooms are at /rooms/SESSION-ID");
   const auto session = Uuid::parse(std::string_view(request.path).substr(kRoomsPath.size()));
-  if (!session.ok()) return refusal(404, session.status().message());
+  if (!session.ok()) return refuse(HttpRefusal::kNotFound, session.status().message());
   const bool is_room = offers(request.subprotocols, kRoomSubprotocol);
   const bool is_page = offers(request.subprotocols, kViewSubprotocol);
   if (is_room == is_page) {
-    return refusal(400, "the subprotocol is either pitbox.room.v1 or pitbox.view.v1");
+    return refuse(HttpRefusal::kBadRequest,
+                  "the subprotocol is either pitbox.room.v1 or pitbox.view.v1");
   }
   return Admission{session.value(), *account, is_page};
 }

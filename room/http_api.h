@@ -9,7 +9,11 @@
 
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +36,19 @@ struct HttpRequest {
   std::string api_key;        // The X-API-Key header.
   std::string subprotocols;   // Of a WebSocket handshake: the list as sent.
 };
+
+// Why a request or a connection was turned away; each has its counter in /health.
+enum class HttpRefusal : std::uint8_t {
+  kBadRequest,    // http_bad_request, 400
+  kUnauthorized,  // http_unauthorized, 401: no key, or one that is not valid.
+  kForeign,       // http_foreign, 403: a foreign page, or a name that is not ours.
+  kNotFound,      // http_not_found, 404
+  kBadMethod,     // http_bad_method, 405
+  kBody,          // http_body, 413: no request here has one.
+  kFull,          // http_full, 503: no more WebSockets.
+  kNotHttp,       // not_http: the connection ended before a request that could be answered.
+};
+inline constexpr std::size_t kHttpRefusals = 8;
 
 struct HttpAnswer {
   int status = 200;
@@ -60,15 +77,20 @@ class HttpApi {
   HttpAnswer answer(const HttpRequest& request, std::size_t connections, Clock::time_point now);
   // Of a WebSocket handshake.
   std::variant<Admission, HttpAnswer> admit(const HttpRequest& request, Clock::time_point now);
+  // Counts, and makes the answer. REQUIRES: not kNotHttp.
+  HttpAnswer refuse(HttpRefusal refusal, std::string_view why);
+  void note(HttpRefusal refusal) { ++refused_.at(static_cast<std::size_t>(refusal)); }
 
  private:
-  std::optional<HttpAnswer> refuse_foreign(const HttpRequest& request) const;
+  std::optional<HttpAnswer> refuse_foreign(const HttpRequest& request);
+  NamedCounters counters() const;
   std::optional<Account> account_of(const HttpRequest& request);
 
   Options options_;
   ApiKeys& keys_;
   Rooms& rooms_;
   Tickets tickets_;
+  std::array<std::uint64_t, kHttpRefusals> refused_{};
 };
 
 }  // namespace pitbox

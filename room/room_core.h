@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/log_limit.h"
 #include "proto/room.pb.h"
 #include "room/outbound.h"
 #include "room/part_assembler.h"
@@ -147,6 +148,7 @@ class RoomCore {
   Clock::time_point told_pages_at_{};
   bool has_failed_ = false;
   RoomCounters counters_;
+  LogLimit refusals_;
 };
 
 }  // namespace pitbox

@@ -11,9 +11,9 @@
 #include <deque>
 #include <map>
 #include <system_error>
-#include <type_traits>
 
 #include "proto/frames.h"
+#include "proto/service_alarm.h"
 #include "room/http_api.h"
 
 namespace pitbox {
@@ -29,6 +29,10 @@ constexpr int kSpareDescriptors = 128;  // HTTP requests beside the WebSockets.
 
 // A viewer or box that is silently gone is found by a ping: asked after 10 s, given up after 25.
 const lws_retry_bo_t kLiveness = {nullptr, 0, 0, 10, 25, 0};
+
+// What stands in the place of a connection's number, which begins at 1.
+constexpr ConnectionId kNoRequest = 0;                // Nothing was asked yet.
+constexpr ConnectionId kOnlyHttp = ~ConnectionId{0};  // Answered over HTTP; no WebSocket.
 
 struct Connection {
   lws* wsi = nullptr;
@@ -105,19 +109,6 @@ void log_line(int level, const char* line) {
   }
 }
 
-// Ends the wait of lws_service(). The library also rings what is due before it starts to wait, and
-// then waits for the next event of any kind (libwebsockets 4.1.6, _lws_plat_service_tsi): without
-// the cancellation an alarm set for a few microseconds was an alarm lost.
-struct Alarm {
-  lws_sorted_usec_list_t timer{};  // First, so that its address is the alarm's.
-  lws_context* context = nullptr;
-};
-static_assert(std::is_standard_layout_v<Alarm>);
-
-void ring(lws_sorted_usec_list_t* timer) {
-  lws_cancel_service(reinterpret_cast<Alarm*>(timer)->context);
-}
-
 bool is_loopback(const std::string& address) {
   in_addr raw{};
   return inet_pton(AF_INET, address.c_str(), &raw) == 1 && (ntohl(raw.s_addr) >> 24) == 127;
@@ -149,9 +140,12 @@ class RoomServer::State final : public Outbound {
   int on_receive(lws* wsi, std::string_view bytes);
   int on_writable(lws* wsi);
   void on_gone(lws* wsi);
+  void on_destroyed(lws* wsi);
 
  private:
   static ConnectionId id_of(lws* wsi);
+  static void set_id(lws* wsi, ConnectionId id);
+  static void mark_answered(lws* wsi) { set_id(wsi, kOnlyHttp); }
   Connection* connection_of(lws* wsi);
   Status listen();
   void turn();
@@ -164,7 +158,7 @@ class RoomServer::State final : public Outbound {
   std::unique_ptr<HttpApi> api_;
   lws_context* context_ = nullptr;
   lws_vhost* vhost_ = nullptr;
-  Alarm alarm_;
+  ServiceAlarm alarm_;
   std::map<ConnectionId, Connection> connections_;
   ConnectionId last_id_ = 0;
   Clock::time_point keys_checked_{};
@@ -191,8 +185,11 @@ int serve(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t le
     case LWS_CALLBACK_SERVER_WRITEABLE:
       return state->on_writable(wsi);
     case LWS_CALLBACK_CLOSED:
+      state->on_gone(wsi);
+      return 0;
     case LWS_CALLBACK_WSI_DESTROY:
       state->on_gone(wsi);
+      state->on_destroyed(wsi);
       return 0;
     default:
       return 0;
@@ -212,7 +209,7 @@ const lws_protocols kProtocols[] = {
 
 RoomServer::State::~State() {
   if (context_ != nullptr) {
-    lws_sul_cancel(&alarm_.timer);
+    alarm_.cancel();
     lws_context_destroy(context_);
   }
 }
@@ -254,7 +251,6 @@ Status RoomServer::State::listen() {
   info.gid = info.uid = static_cast<decltype(info.gid)>(-1);
   context_ = lws_create_context(&info);
   if (context_ == nullptr) return {Code::kFatal, "libwebsockets cannot start"};
-  alarm_.context = context_;
   // Without the library's own lines about the one thing that goes wrong here: the port is taken.
   lws_set_log_level(0, log_line);
   errno = 0;
@@ -271,18 +267,24 @@ ConnectionId RoomServer::State::id_of(lws* wsi) {
   return reinterpret_cast<std::uintptr_t>(lws_get_opaque_user_data(wsi));
 }
 
+void RoomServer::State::set_id(lws* wsi, ConnectionId id) {
+  // A number, looked up at each use, so that one of a connection gone finds nothing.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  lws_set_opaque_user_data(wsi, reinterpret_cast<void*>(static_cast<std::uintptr_t>(id)));
+}
+
 Connection* RoomServer::State::connection_of(lws* wsi) {
   const auto found = connections_.find(id_of(wsi));
   return found == connections_.end() ? nullptr : &found->second;
 }
 
 int RoomServer::State::on_http(lws* wsi) {
+  mark_answered(wsi);
   const std::string length = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
   HttpAnswer answer;
   const bool has_body = !length.empty() && length != "0";
   if (has_body) {
-    answer = {413, "application/json", error_json("no request here has a body"), {}};
-    answer.headers.emplace_back("Connection", "close");
+    answer = api_->refuse(HttpRefusal::kBody, "no request here has a body");
   } else {
     answer = api_->answer(request_of(wsi), connections_.size(), Clock::now());
   }
@@ -291,11 +293,10 @@ int RoomServer::State::on_http(lws* wsi) {
 }
 
 int RoomServer::State::on_upgrade(lws* wsi) {
+  mark_answered(wsi);
   auto admitted = api_->admit(request_of(wsi), Clock::now());
   if (connections_.size() >= options_.connections_max || is_stopping_.load()) {
-    HttpAnswer full{503, "application/json", error_json("no more connections"), {}};
-    full.headers.emplace_back("Retry-After", "5");
-    admitted = std::move(full);
+    admitted = api_->refuse(HttpRefusal::kFull, "no more connections");
   }
   if (const auto* refused = std::get_if<HttpAnswer>(&admitted)) {
     return write_http(wsi, *refused) ? 1 : -1;
@@ -303,9 +304,7 @@ int RoomServer::State::on_upgrade(lws* wsi) {
   const ConnectionId id = ++last_id_;
   connections_[id].wsi = wsi;
   connections_[id].admission = std::get<Admission>(std::move(admitted));
-  // A number, looked up at each use, so that one of a connection gone finds nothing.
-  // NOLINTNEXTLINE(performance-no-int-to-ptr)
-  lws_set_opaque_user_data(wsi, reinterpret_cast<void*>(static_cast<std::uintptr_t>(id)));
+  set_id(wsi, id);
   return 0;
 }
 
@@ -378,6 +377,11 @@ void RoomServer::State::on_gone(lws* wsi) {
   connections_.erase(id);
 }
 
+// Also of connections that never said anything the library could make a request of.
+void RoomServer::State::on_destroyed(lws* wsi) {
+  if (api_ != nullptr && id_of(wsi) == kNoRequest) api_->note(HttpRefusal::kNotHttp);
+}
+
 void RoomServer::State::send(ConnectionId to, SharedFrame frame) {
   const auto found = connections_.find(to);
   if (found == connections_.end() || found->second.is_closing) return;
@@ -434,7 +438,7 @@ void RoomServer::State::turn() {
     wait = std::min(wait, std::max(until, std::chrono::microseconds(1)));
   }
   if (has_more) wait = std::chrono::microseconds(1);
-  lws_sul_schedule(context_, 0, &alarm_.timer, ring, wait.count());
+  alarm_.set(context_, wait);
 }
 
 void RoomServer::State::run() {
@@ -449,7 +453,7 @@ void RoomServer::State::serve_last() {
     if (connection.is_established) close(id, CloseCode::kGoingAway, "server_closing");
   }
   while (!connections_.empty() && Clock::now() < deadline) {
-    lws_sul_schedule(context_, 0, &alarm_.timer, ring, 50'000);
+    alarm_.set(context_, std::chrono::milliseconds(50));
     lws_service(context_, 0);
   }
 }

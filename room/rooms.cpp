@@ -82,7 +82,10 @@ fs::path Rooms::file_of(const Uuid& session) const {
 }
 
 void Rooms::turn_away(ConnectionId id, CloseCode code, const std::string& reason) {
-  spdlog::warn("connection {} turned away: {}: {}", id, to_string(code), reason);
+  if (const auto others = turned_away_.pass(std::chrono::steady_clock::now().time_since_epoch())) {
+    spdlog::warn("connection {} turned away: {}: {} ({} others in the second before)", id,
+                 to_string(code), reason, *others);
+  }
   words::Frame frame;
   frame.mutable_goodbye()->set_reason(reason.substr(0, kMaxTextBytes));
   frame.mutable_goodbye()->set_retry_after_ms(kTurnedAwayRetryMs);

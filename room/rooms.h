@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/log_limit.h"
 #include "room/outbound.h"
 #include "room/room_core.h"
 #include "room/view_json.h"
@@ -96,6 +97,7 @@ class Rooms {
   RoomCounters closed_counters_;           // Of rooms that were closed.
   Viewers::Counters closed_viewers_;
   std::uint64_t bad_frames_ = 0;
+  LogLimit turned_away_;
 };
 
 }  // namespace pitbox

@@ -272,7 +272,7 @@ Result<std::unique_ptr<Link>> Link::create(const Options& options, const Wiring&
   State& s = *state;
   if (s.options.seed == 0) s.options.seed = random_id();
   s.budget.limit(wiring.clock.boot_now(), options.bytes_per_second_max);
-  LinkPolls::Options polls{options.rounds, {}};
+  LinkPolls::Options polls{options.rounds, !options.room_url.empty(), {}};
   if (!options.room_url.empty()) {
     auto room = parse_endpoint(options.room_url);
     if (!room.ok()) return Status(room.status()).within("room url");

@@ -102,7 +102,8 @@ bool LinkPolls::step(BootNs now, std::int64_t wall_ms, RoomLine* room, Resolver&
   if (room != nullptr) answer_for(*room);
   send_polls(now, resolver);
   const bool heard = take_answers(now, wall_ms, resolver);
-  if (const auto round = rounds_.try_finish(now)) {
+  if (auto round = rounds_.try_finish(now)) {
+    round->has_room = options_.has_room;
     condition_ = after_round(condition_, *round, wall_ms);
   }
   return heard;

@@ -21,6 +21,7 @@ class LinkPolls {
  public:
   struct Options {
     PollRounds::Options rounds;
+    bool has_room = false;  // A room is configured, whether or not there is a session for it.
     std::optional<PollClient::Options> api;  // None: the room alone is looked at.
   };
   static Result<std::unique_ptr<LinkPolls>> create(const Options& options);

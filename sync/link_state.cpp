@@ -86,7 +86,8 @@ LinkCondition after_round(const LinkCondition& before, const PollRound& round,
     after.state = LinkState::kOffline;
     after.failures = 0;
     reason = LinkReason::kPaused;
-    after.error = "no room is configured, or there is no session to connect for";
+    after.error =
+        round.has_room ? "there is no session to connect for" : "no room is configured (room.url)";
   } else if (!failed) {
     after.state = LinkState::kOnline;
     after.failures = 0;

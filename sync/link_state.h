@@ -55,6 +55,8 @@ struct PollRound {
   PollPart health;  // GET /health
   PollPart auth;    // GET /auth/me
   PollPart room;    // A ping answered on the open socket.
+  // A room is configured; its part is not while there is no session to connect for.
+  bool has_room = false;
 };
 
 struct LinkCondition {

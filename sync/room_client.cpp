@@ -10,14 +10,15 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <map>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "buffer/clock.h"
 #include "proto/check.h"
 #include "proto/frames.h"
+#include "proto/service_alarm.h"
 
 namespace pitbox {
 namespace {
@@ -69,22 +70,6 @@ struct RoomConnection {
   }
 };
 
-namespace {
-
-// Ends the wait of lws_service(). It must say so: the library also rings what became due before it
-// starts to wait, and then waits for the next event of any kind (libwebsockets 4.1.6).
-struct Alarm {
-  lws_sorted_usec_list_t timer{};  // First, so that its address is the alarm's.
-  lws_context* context = nullptr;
-};
-static_assert(std::is_standard_layout_v<Alarm>);
-
-void ring(lws_sorted_usec_list_t* timer) {
-  lws_cancel_service(reinterpret_cast<Alarm*>(timer)->context);
-}
-
-}  // namespace
-
 struct RoomClient::State {
   Options options;
   lws_context* context = nullptr;
@@ -92,7 +77,7 @@ struct RoomClient::State {
   Id last_id = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
-  Alarm alarm;
+  ServiceAlarm alarm;
 
   RoomConnection* find(Id id) {
     const auto it = connections.find(id);
@@ -328,12 +313,11 @@ Result<std::unique_ptr<RoomClient>> RoomClient::create(const Options& options) {
   }
   state->context = lws_create_context(&info);
   if (state->context == nullptr) return Status(Code::kFatal, "libwebsockets does not start");
-  state->alarm.context = state->context;
   return std::unique_ptr<RoomClient>(new RoomClient(std::move(state)));
 }
 
 RoomClient::~RoomClient() {
-  lws_sul_cancel(&state_->alarm.timer);
+  state_->alarm.cancel();
   lws_context_destroy(state_->context);
 }
 
@@ -431,10 +415,9 @@ void RoomClient::service(std::chrono::nanoseconds wait_max) {
   if (wait <= 0) {
     lws_service(state_->context, -1);
   } else {
-    const auto microseconds = std::max<BootNs>(wait / 1000, 1);
-    lws_sul_schedule(state_->context, 0, &state_->alarm.timer, ring, microseconds);
+    state_->alarm.set(state_->context, std::chrono::microseconds(std::max<BootNs>(wait / 1000, 1)));
     lws_service(state_->context, 0);
-    lws_sul_cancel(&state_->alarm.timer);
+    state_->alarm.cancel();
   }
   const BootNs now = system_clock().boot_now();
   for (auto& [id, connection] : state_->connections) {

@@ -17,12 +17,13 @@ using Local = asio::local::stream_protocol;
 }  // namespace
 
 struct ControlServer::State {
-  State(std::filesystem::path file, Handler handle)
-      : path(std::move(file)), handler(std::move(handle)), acceptor(context) {}
+  State(std::filesystem::path file, Handler handle, ControlCounters& counts)
+      : path(std::move(file)), handler(std::move(handle)), counters(counts), acceptor(context) {}
 
   asio::io_context context{1};
   std::filesystem::path path;
   Handler handler;
+  ControlCounters& counters;
   Local::acceptor acceptor;
   std::size_t clients = 0;
   std::thread thread;
@@ -33,12 +34,14 @@ namespace {
 // One connection: reads a line, answers it, again. Lives as long as an operation is pending.
 class Client : public std::enable_shared_from_this<Client> {
  public:
-  Client(Local::socket socket, std::size_t& clients, const ControlServer::Handler& handler)
+  Client(Local::socket socket, std::size_t& clients, const ControlServer::Handler& handler,
+         ControlCounters& counters)
       : socket_(std::move(socket)),
         idle_(socket_.get_executor()),
         buffer_(ControlServer::kMaxRequestBytes),
         clients_(clients),
-        handler_(handler) {
+        handler_(handler),
+        counters_(counters) {
     ++clients_;
   }
   ~Client() { --clients_; }
@@ -55,7 +58,10 @@ class Client : public std::enable_shared_from_this<Client> {
         socket_, buffer_, '\n',
         [self = shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
           self->idle_.cancel();
-          if (error) return;  // Closed, or the line is too long.
+          if (error == asio::error::not_found) {
+            self->counters_.lines_too_long.fetch_add(1, std::memory_order_relaxed);
+          }
+          if (error) return;
           self->answer(bytes);
         });
   }
@@ -83,6 +89,7 @@ class Client : public std::enable_shared_from_this<Client> {
   asio::streambuf buffer_;
   std::size_t& clients_;
   const ControlServer::Handler& handler_;
+  ControlCounters& counters_;
   std::string reply_;
 };
 
@@ -91,18 +98,19 @@ constexpr std::string_view kTooManyClients =
 static_assert(ControlServer::kMaxClients == 16);
 
 void accept_next(Local::acceptor& acceptor, std::size_t& clients,
-                 const ControlServer::Handler& handler) {
+                 const ControlServer::Handler& handler, ControlCounters& counters) {
   acceptor.async_accept([&](const boost::system::error_code& error, Local::socket socket) {
     if (error == asio::error::operation_aborted) return;
     if (!error && clients < ControlServer::kMaxClients) {
-      std::make_shared<Client>(std::move(socket), clients, handler)->read();
+      std::make_shared<Client>(std::move(socket), clients, handler, counters)->read();
     } else if (!error) {
+      counters.clients_refused.fetch_add(1, std::memory_order_relaxed);
       // A fresh socket's buffer takes it at once; if not, the close says as much.
       boost::system::error_code ignored;
       socket.non_blocking(true, ignored);
       socket.write_some(asio::buffer(kTooManyClients), ignored);
     }
-    accept_next(acceptor, clients, handler);
+    accept_next(acceptor, clients, handler, counters);
   });
 }
 
@@ -129,7 +137,8 @@ Status listen_on(Local::acceptor& acceptor, const std::filesystem::path& path) {
 }  // namespace
 
 Result<std::unique_ptr<ControlServer>> ControlServer::start(const std::filesystem::path& socket,
-                                                            Handler handler) {
+                                                            Handler handler,
+                                                            ControlCounters& counters) {
   constexpr std::size_t kLongestSocketPath = 107;
   if (socket.string().size() > kLongestSocketPath) {
     return Status(Code::kRejected, "control socket " + socket.string() + ": the path is over " +
@@ -142,9 +151,9 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(const std::filesyste
   }
   std::error_code ignored;
   std::filesystem::remove(socket, ignored);
-  auto state = std::make_unique<State>(socket, std::move(handler));
+  auto state = std::make_unique<State>(socket, std::move(handler), counters);
   if (Status listening = listen_on(state->acceptor, socket); !listening.ok()) return listening;
-  accept_next(state->acceptor, state->clients, state->handler);
+  accept_next(state->acceptor, state->clients, state->handler, counters);
   state->thread = std::thread([raw = state.get()] {
     pthread_setname_np(pthread_self(), "status");
     raw->context.run();

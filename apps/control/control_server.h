@@ -10,7 +10,9 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -20,6 +22,15 @@
 #include "proto/status.h"
 
 namespace pitbox {
+
+// What was refused. Written by the server's thread and its handler, read by anyone; relaxed: each
+// is a number for people.
+struct ControlCounters {
+  std::atomic<std::uint64_t> clients_refused = 0;  // Beyond kMaxClients.
+  std::atomic<std::uint64_t> lines_too_long = 0;   // Beyond kMaxRequestBytes.
+  std::atomic<std::uint64_t> requests_refused =
+      0;  // Answered {"ok":false}: counted by the handler.
+};
 
 class ControlServer {
  public:
@@ -31,8 +42,9 @@ class ControlServer {
   using Handler = std::function<std::string(std::string_view request)>;
 
   // Replaces a socket file left behind by a dead process. kTryAgain if a living one answers there.
+  // REQUIRES: `counters` outlives the server.
   static Result<std::unique_ptr<ControlServer>> start(const std::filesystem::path& socket,
-                                                      Handler handler);
+                                                      Handler handler, ControlCounters& counters);
   // Stops the thread and removes the socket file.
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;

@@ -16,7 +16,7 @@ struct LiveRunOptions {
   std::filesystem::path input;   // A recording; empty: simulated cars.
   std::uint16_t room_port = 6162;
   std::uint16_t source_port = 9600;
-  std::filesystem::path track_file;  // A [track] table for a recording; empty: found by its name.
+  std::filesystem::path track_file;  // A [track] table for a recording; empty: Orlando Kart Center.
 };
 
 // Returns when the user asked to stop, or something could not be started.

@@ -49,23 +49,6 @@ std::string lap_time_text(std::int64_t milliseconds) {
   return text.data();
 }
 
-std::string utc_text(std::int64_t milliseconds) {
-  std::int64_t seconds = milliseconds / 1000;
-  std::int64_t rest = milliseconds % 1000;
-  if (rest < 0) {
-    rest += 1000;
-    --seconds;
-  }
-  const std::time_t moment = seconds;
-  std::tm parts{};
-  if (gmtime_r(&moment, &parts) == nullptr) return {};
-  std::array<char, 96> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-                parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
-                parts.tm_sec, static_cast<int>(rest));
-  return text.data();
-}
-
 ProgressLine::ProgressLine(std::string what)
     : what_(std::move(what)),
       is_terminal_(::isatty(STDERR_FILENO) == 1),

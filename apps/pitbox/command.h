@@ -53,8 +53,6 @@ void list_sessions_to_stdout(CommandContext& context, bool as_json);
 
 // 92345 as "1:32.345"; minutes do not roll into hours.
 std::string lap_time_text(std::int64_t milliseconds);
-// Milliseconds since 1970 as "2023-04-29T17:34:30.010Z".
-std::string utc_text(std::int64_t milliseconds);
 
 // One line on stderr, rewritten in place, for work that takes longer than two seconds; silent where
 // stderr is no terminal, but for one line every ten seconds.

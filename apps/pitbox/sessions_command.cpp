@@ -8,6 +8,7 @@
 
 #include "apps/pitbox/command.h"
 #include "buffer/journal_reader.h"
+#include "proto/text.h"
 
 namespace pitbox {
 namespace {

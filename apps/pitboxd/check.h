@@ -9,8 +9,8 @@
 
 namespace pitbox {
 
-// kRejected with the key that is wrong. Reads the files that the configuration names; binds and
-// makes nothing, so a port that another process has is not found here.
+// kRejected with the place and the key that is wrong. Reads the files that the configuration names;
+// binds and makes nothing, so a port that another process has is not found here.
 Status check_options(const Config& config);
 
 }  // namespace pitbox

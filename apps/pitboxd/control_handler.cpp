@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "proto/text.h"
+
 namespace pitbox {
 namespace {
 
@@ -11,10 +13,6 @@ using nlohmann::ordered_json;
 // Whatever a text holds (an error may quote half a character of a request), it becomes an answer.
 std::string line_of(const ordered_json& answer) {
   return answer.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
-
-std::string refuse(const std::string& error) {
-  return line_of({{"ok", false}, {"error", error}});
 }
 
 // Empty if the request does not have the key.
@@ -48,10 +46,15 @@ ordered_json describe_session(const SessionInfo& session) {
           {"name", session.name},
           {"type", session.type},
           {"platformId", session.platform_id},
-          {"startedAtMs", session.started_at_ms}};
+          {"startedAt", utc_text(session.started_at_ms)}};
 }
 
 }  // namespace
+
+std::string ControlHandler::refuse(const std::string& error) {
+  parts_.counters->requests_refused.fetch_add(1, std::memory_order_relaxed);
+  return line_of({{"ok", false}, {"error", error}});
+}
 
 std::string ControlHandler::handle(std::string_view text) {
   const auto request = nlohmann::json::parse(text, nullptr, false);

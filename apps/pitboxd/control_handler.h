@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "apps/control/control_server.h"
 #include "buffer/recorder_commands.h"
 
 namespace pitbox {
@@ -24,6 +25,7 @@ class ControlHandler {
   struct Parts {
     std::function<std::string()> status;  // The status as JSON text.
     std::function<std::future<CommandResult>(SessionCommand)> submit;
+    ControlCounters* counters = nullptr;  // Not null.
   };
   explicit ControlHandler(Parts parts) : parts_(std::move(parts)) {}
 
@@ -33,6 +35,7 @@ class ControlHandler {
 
  private:
   std::string carry_out(SessionCommand command);
+  std::string refuse(const std::string& error);
   const Parts parts_;
 };
 

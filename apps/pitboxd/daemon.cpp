@@ -47,6 +47,7 @@ struct Daemon::Parts {
   JournalEntrySource entries;
   std::unique_ptr<Link> link;
   std::thread link_thread;
+  ControlCounters control_counters;
   std::unique_ptr<ControlServer> control;
 
   Status open_ingest();
@@ -140,10 +141,11 @@ Status Daemon::Parts::open_control() {
                                   auto outcome = recorder->submit(std::move(command));
                                   recorder_runner->wake();
                                   return outcome;
-                                }});
+                                },
+                            .counters = &control_counters});
   auto started = ControlServer::start(
       std::filesystem::path(config.runtime_dir) / "control.sock",
-      [handler](std::string_view request) { return handler->handle(request); });
+      [handler](std::string_view request) { return handler->handle(request); }, control_counters);
   if (!started.ok()) return started.status();
   control = std::move(started).take();
   return {};
@@ -178,7 +180,8 @@ std::string Daemon::Parts::status() const {
   for (std::size_t i = 0; i < statuses.size(); ++i) {
     sources.push_back({.status = statuses[i], .decoder = config.sources[i].decoder});
   }
-  return status_report(recorder_now.get(), link_now.get(), sources, system_clock());
+  return status_report(recorder_now.get(), link_now.get(), sources, control_counters,
+                       system_clock());
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::start(const Config& config) {

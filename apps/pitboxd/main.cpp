@@ -84,7 +84,7 @@ int run_program(int argc, char** argv) {
   }
   const pitbox::Status usable = pitbox::check_options(config.value());
   if (!usable.ok()) {
-    std::fprintf(stderr, "pitboxd: %s: %s\n", file.c_str(), usable.message().c_str());
+    std::fprintf(stderr, "pitboxd: %s\n", usable.message().c_str());
     return kExitBadConfig;
   }
   if (check) {

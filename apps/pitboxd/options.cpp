@@ -37,7 +37,7 @@ Result<std::string> read_key(const std::string& path) {
   key.resize(std::min(key.find('\n'), key.size()));
   while (!key.empty() && (key.back() == '\r' || key.back() == ' ')) key.pop_back();
   if (is_key(key)) return key;
-  return Status(Code::kRejected, "room.api_key_file: " + path + " holds no readable key");
+  return Status(Code::kRejected, path + " holds no readable key");
 }
 
 }  // namespace
@@ -96,11 +96,16 @@ Result<Link::Options> link_options(const Config& config) {
   options.api_key = config.room_api_key;
   if (options.api_key.empty() && !config.room_api_key_file.empty()) {
     auto key = read_key(config.room_api_key_file);
-    if (!key.ok()) return key.status();
+    if (!key.ok()) {
+      return Status(key.status())
+          .within(config.place_of("room.api_key_file") + ": room.api_key_file");
+    }
     options.api_key = std::move(key).take();
   }
   if (!options.api_key.empty() && !is_key(options.api_key)) {
-    return Status(Code::kRejected, "room.api_key: a key is 1 to 512 letters, digits and signs");
+    return Status(Code::kRejected,
+                  config.place_of("room.api_key") +
+                      ": room.api_key: a key is 1 to 512 letters, digits and signs");
   }
   options.ca_file = config.room_ca_file;
   options.software = "pitbox " PITBOX_VERSION;

@@ -1,9 +1,8 @@
 #include "apps/pitboxd/status_report.h"
 
-#include <array>
-#include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
+
+#include "proto/text.h"
 
 namespace pitbox {
 namespace {
@@ -13,14 +12,7 @@ using nlohmann::ordered_json;
 // Milliseconds since 1970 as ISO 8601, or null for "never".
 ordered_json utc(std::int64_t milliseconds) {
   if (milliseconds <= 0) return nullptr;
-  const std::time_t seconds = static_cast<std::time_t>(milliseconds / 1000);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 32> date{};
-  std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  std::array<char, 8> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(milliseconds % 1000));
-  return std::string(date.data()) + fraction.data();
+  return utc_text(milliseconds);
 }
 
 ordered_json dropped(const Conservation::Messages& messages) {
@@ -162,7 +154,8 @@ ordered_json describe_source(const SourceReport& report, const RecorderSnapshot*
 }  // namespace
 
 std::string status_report(const RecorderSnapshot* recorder, const LinkSnapshot* link,
-                          const std::vector<SourceReport>& sources, const Clock& clock) {
+                          const std::vector<SourceReport>& sources, const ControlCounters& control,
+                          const Clock& clock) {
   const LinkSnapshot no_link;
   const RecorderSnapshot no_recorder;
   const LinkSnapshot& link_now = link == nullptr ? no_link : *link;
@@ -177,6 +170,9 @@ std::string status_report(const RecorderSnapshot* recorder, const LinkSnapshot* 
   for (const SourceReport& source : sources) {
     status["sources"].push_back(describe_source(source, recorder, clock.boot_now()));
   }
+  status["control"] = {{"clients_refused", control.clients_refused.load()},
+                       {"lines_too_long", control.lines_too_long.load()},
+                       {"requests_refused", control.requests_refused.load()}};
   status["version"] = PITBOX_VERSION;
   return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

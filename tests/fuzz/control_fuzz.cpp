@@ -38,6 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view line(reinterpret_cast<const char*>(data) + 1, size - 1);
   int commands = 0;
   int statuses = 0;
+  ControlCounters counters;
   ControlHandler handler({.status =
                               [&] {
                                 ++statuses;
@@ -49,7 +50,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                 std::promise<CommandResult> said;
                                 said.set_value(quoting(command, data[0]));
                                 return said.get_future();
-                              }});
+                              },
+                          .counters = &counters});
   const std::string answer = handler.handle(line);
   CHECK(answer.find('\n') == std::string::npos);
   const auto json = nlohmann::json::parse(answer, nullptr, false);
@@ -57,7 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CHECK(statuses + commands <= 1);
   CHECK(statuses == 1 || (json.contains("ok") && json["ok"].is_boolean()));
   CHECK(statuses == 1 || json["ok"] == true || json["error"].is_string());
+  CHECK(counters.requests_refused.load() == (statuses == 0 && json["ok"] == false ? 1 : 0));
   CHECK(commands == 0 || line.find("session_") != std::string_view::npos ||
-        line.find('\\') != std::string_view::npos);
+        line.find("mark") != std::string_view::npos || line.find('\\') != std::string_view::npos);
   return 0;
 }

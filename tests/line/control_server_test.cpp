@@ -25,7 +25,8 @@ class ControlServerTest : public testing::Test {
     EXPECT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
     auto started = ControlServer::start(
-        socket_file(), [](std::string_view request) { return "heard " + std::string(request); });
+        socket_file(), [](std::string_view request) { return "heard " + std::string(request); },
+        counters_);
     EXPECT_TRUE(started.ok()) << started.status().message();
     server_ = std::move(started).take();
   }
@@ -51,6 +52,7 @@ class ControlServerTest : public testing::Test {
   }
 
   std::filesystem::path folder_;
+  ControlCounters counters_;
   std::unique_ptr<ControlServer> server_;
   std::vector<int> clients_;
 };
@@ -61,6 +63,7 @@ TEST_F(ControlServerTest, TellsTheClientThatIsOneTooManyAndTakesTheNextWhenOneHa
   const auto refused = ask_daemon(socket_file(), "{}", patience);
   ASSERT_TRUE(refused.ok()) << refused.status().message();
   EXPECT_NE(refused.value().find("16 clients"), std::string::npos) << refused.value();
+  EXPECT_EQ(counters_.clients_refused.load(), 1U);
   close(clients_.back());
   clients_.pop_back();
   // The server learns of it when it next looks at that socket.
@@ -71,6 +74,16 @@ TEST_F(ControlServerTest, TellsTheClientThatIsOneTooManyAndTakesTheNextWhenOneHa
     answer = ask_daemon(socket_file(), "{}", patience);
   }
   EXPECT_TRUE(answer.ok()) << answer.status().message();
+}
+
+TEST_F(ControlServerTest, ClosesAndCountsALineThatIsTooLong) {
+  const std::string longest(ControlServer::kMaxRequestBytes - 1, 'x');
+  const auto patience = std::chrono::seconds(10);
+  const auto answered = ask_daemon(socket_file(), longest, patience);
+  ASSERT_TRUE(answered.ok()) << answered.status().message();
+  EXPECT_EQ(answered.value(), "heard " + longest);
+  EXPECT_FALSE(ask_daemon(socket_file(), longest + "x", patience).ok());
+  EXPECT_EQ(counters_.lines_too_long.load(), 1U);
 }
 
 }  // namespace

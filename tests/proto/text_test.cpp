@@ -36,5 +36,11 @@ TEST(Text, IsCutBetweenCharactersAndSaysSo) {
   }
 }
 
+TEST(Text, TellsAMomentInUtc) {
+  EXPECT_EQ(utc_text(1'682'789'670'010), "2023-04-29T17:34:30.010Z");
+  EXPECT_EQ(utc_text(0), "1970-01-01T00:00:00.000Z");
+  EXPECT_EQ(utc_text(-1), "1969-12-31T23:59:59.999Z");
+}
+
 }  // namespace
 }  // namespace pitbox

@@ -12,6 +12,7 @@
 
 #include "proto/check.h"
 #include "proto/uuid.h"
+#include "tests/simulation/fault_plan.h"
 #include "tests/simulation/judge.h"
 #include "tests/simulation/sim_box.h"
 #include "tests/simulation/sim_cars.h"
@@ -40,11 +41,11 @@ class World {
         network_(now_, dice_),
         room_(now_, network_, options.folder / "room"),
         box_(now_, network_, options.folder / "box", box_options()),
-        cars_(now_, dice_, 1 + dice_.below(3)) {
+        cars_(now_, dice_, 1 + dice_.below(3)),
+        plan_(FaultPlan::choose(dice_)) {
     set_id_source([this](std::span<std::uint8_t> out) {
       for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(ids_.next());
     });
-    choose_faults();
   }
   ~World() { set_id_source({}); }
   World(const World&) = delete;
@@ -74,35 +75,6 @@ class World {
     constexpr int kTurnsMs = 30;
     plain_loss_ns_ = (flush_ms + kTurnsMs) * kMs;
     return {.flush_interval = std::chrono::milliseconds(flush_ms), .seed = options_.seed};
-  }
-
-  void choose_faults() {
-    // What a power cut costs when nothing else is wrong.
-    constexpr std::size_t kPowerCut = 1;
-    static_assert(kHarms[kPowerCut] == &World::cut_box_power);
-    if (dice_.one_in(8)) {
-      one_in_[kPowerCut] = static_cast<std::uint64_t>(dice_.between(50, 400));
-      return;
-    }
-    // A sync that failed shows after a kill and a power cut: a process that lives on notices.
-    constexpr std::size_t kKillBox = 0;
-    constexpr std::size_t kKillRoom = 4;
-    static_assert(kHarms[kKillBox] == &World::kill_box);
-    static_assert(kHarms[kKillRoom] == &World::kill_room);
-    constexpr std::size_t kBoxSync = 15;
-    constexpr std::size_t kRoomSync = 16;
-    static_assert(kHarms[kBoxSync] == &World::fail_box_sync);
-    static_assert(kHarms[kRoomSync] == &World::fail_room_sync);
-    if (dice_.one_in(8)) {
-      for (const std::size_t harm : {kKillBox, kKillRoom, kBoxSync, kRoomSync}) {
-        one_in_.at(harm) = static_cast<std::uint64_t>(dice_.between(30, 200));
-      }
-      return;
-    }
-    for (std::uint64_t& one_in : one_in_) {
-      // Turns of about 5 ms between two of a kind; most runs have few kinds.
-      one_in = dice_.one_in(3) ? static_cast<std::uint64_t>(dice_.between(20, 400)) : 0;
-    }
   }
 
   void tell(const std::string& what) {
@@ -212,8 +184,8 @@ class World {
   }
 
   void maybe_do_harm() {
-    for (std::size_t i = 0; i < kHarms.size(); ++i) {
-      if (one_in_[i] != 0 && dice_.one_in(one_in_[i])) (this->*kHarms[i])();
+    for (std::size_t i = 0; i < kHarms; ++i) {
+      if (plan_.comes(static_cast<Harm>(i), dice_)) (this->*kActs.at(i))();
     }
   }
 
@@ -458,7 +430,8 @@ class World {
          std::to_string(found.lost_rows) + " lost in power cuts");
   }
 
-  static constexpr std::array kHarms = {
+  // In the order of Harm.
+  static constexpr std::array<void (World::*)(), kHarms> kActs = {
       &World::kill_box,         &World::cut_box_power,   &World::break_box_disk,
       &World::fill_box_disk,    &World::kill_room,       &World::cut_room_power,
       &World::stop_room,        &World::break_room_disk, &World::cut_network,
@@ -476,7 +449,7 @@ class World {
   SimRoom room_;
   SimBox box_;
   SimCars cars_;
-  std::array<std::uint64_t, kHarms.size()> one_in_{};  // Turns; 0: never in this run.
+  const FaultPlan plan_;
   std::vector<LossWindow> windows_;
   std::int64_t slept_ns_ = 0;        // Since then.
   std::size_t settled_packets_ = 0;  // So many of SimCars::packets() are durable.

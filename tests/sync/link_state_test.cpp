@@ -64,10 +64,16 @@ TEST(LinkTable, APartThatIsNotConfiguredDoesNotCount) {
 }
 
 TEST(LinkTable, NothingToPollIsOfflineAndPaused) {
-  const auto after = after_round({}, PollRound{}, 7);
+  PollRound round;
+  auto after = after_round({}, round, 7);
   EXPECT_EQ(after.state, LinkState::kOffline);
   EXPECT_EQ(after.reason, LinkReason::kPaused);
-  EXPECT_FALSE(after.error.empty());
+  EXPECT_EQ(after.error, "no room is configured (room.url)");
+  round.has_room = true;
+  after = after_round({}, round, 7);
+  EXPECT_EQ(after.state, LinkState::kOffline);
+  EXPECT_EQ(after.reason, LinkReason::kPaused);
+  EXPECT_EQ(after.error, "there is no session to connect for");
 }
 
 TEST(LinkTable, OfTwoReasonsTheOneToActOnIsTold) {
