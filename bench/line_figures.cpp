@@ -116,8 +116,9 @@ class LatencyReader {
     const std::int64_t now = system_clock().boot_now();
     if (!batch.ok()) return;
     for (const auto& group : batch.value().groups) {
-      for (const std::int64_t received : group.receive_ns)
+      for (const std::int64_t received : group.receive_ns) {
         ages_us_.push_back((now - received) / 1000);
+      }
     }
   }
 

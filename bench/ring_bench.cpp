@@ -176,8 +176,9 @@ struct LoopbackSockets {
   LoopbackSockets& operator=(const LoopbackSockets&) = delete;
   void send_burst() const {
     static const std::array<std::byte, kDatagramBytes> kBytes{};
-    for (std::size_t i = 0; i < kBurst; ++i)
+    for (std::size_t i = 0; i < kBurst; ++i) {
       CHECK(send(sender, kBytes.data(), kBytes.size(), 0) == ssize_t{kDatagramBytes});
+    }
   }
 };
 

@@ -96,16 +96,15 @@ NewEvent lap_event(const LapRecord& lap, std::int64_t started_at_ms, BootNs now)
   return finish(event, "lap", lap.car);
 }
 
-NewEvent tombstone_event(std::uint64_t incarnation, Range range, std::string_view reason,
-                         BootNs now, std::uint64_t records, const std::vector<StoredLap>& laps) {
+NewEvent tombstone_event(const TombstoneFacts& facts, BootNs now) {
   words::Event event = at(now);
   words::Tombstone& word = *event.mutable_tombstone();
-  word.set_incarnation(incarnation);
-  word.set_first(range.first);
-  word.set_last(range.last);
-  word.set_reason(std::string(reason));
-  word.set_records(records);
-  for (const StoredLap& lap : laps) {
+  word.set_incarnation(facts.incarnation);
+  word.set_first(facts.range.first);
+  word.set_last(facts.range.last);
+  word.set_reason(std::string(facts.reason));
+  word.set_records(facts.records);
+  for (const StoredLap& lap : facts.laps) {
     if (static_cast<std::size_t>(word.laps_size()) == kTombstoneLaps) break;
     words::Lap& named = *word.add_laps();
     named.set_car(lap.car);

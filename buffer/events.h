@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,12 +37,16 @@ NewEvent session_end_event(std::int64_t wall_ms, BootNs now);
 NewEvent session_bound_event(const std::string& platform_id, BootNs now);
 NewEvent gap_event(const Gap& gap, BootNs now);
 NewEvent lap_event(const LapRecord& lap, std::int64_t started_at_ms, BootNs now);
-// `range` of `incarnation` has no content of its own any more. `records`: rows in it, 0 if nobody
-// counted them; `laps`: that lose data by it, of which at most kTombstoneLaps are named.
+// `range` of `incarnation` has no content of its own any more.
 inline constexpr std::size_t kTombstoneLaps = 256;
-NewEvent tombstone_event(std::uint64_t incarnation, Range range, std::string_view reason,
-                         BootNs now, std::uint64_t records = 0,
-                         const std::vector<StoredLap>& laps = {});
+struct TombstoneFacts {
+  std::uint64_t incarnation = 0;
+  Range range;
+  std::string_view reason;
+  std::uint64_t records = 0;          // Rows in it; 0 if nobody counted them.
+  std::span<const StoredLap> laps{};  // That lose data by it; at most kTombstoneLaps are named.
+};
+NewEvent tombstone_event(const TombstoneFacts& facts, BootNs now);
 // Somebody asked that this moment's lap is kept. `car` may be empty: all cars.
 NewEvent mark_event(const std::string& car, const std::string& text, BootNs now);
 

@@ -75,8 +75,9 @@ Status JournalCheck::run() {
   last_ = last.value();
   Status status = check_pages();
   if (status.ok()) status = check_entries();
-  if (status.ok())
+  if (status.ok()) {
     status = check_totals("events", "total_events, total_bytes, 1, length(bytes)", 2);
+  }
   if (status.ok()) {
     status =
         check_totals("batches",

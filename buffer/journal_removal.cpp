@@ -151,7 +151,7 @@ Result<bool> remove_batches(const fs::path& file, const std::vector<Range>& rang
   if (::stat(file.c_str(), &before) != 0) return system_error("stat " + file.string());
   const mode_t mode = before.st_mode & 07777;
   if (::chmod(file.c_str(), mode | S_IWUSR) != 0) return system_error("chmod " + file.string());
-  const auto is_plain = remove_from(file, ranges, vfs);
+  auto is_plain = remove_from(file, ranges, vfs);
   if (!is_plain.ok()) return Status(is_plain.status()).within("remove from " + file.string());
   if (vfs.empty()) make_holes(file);
   if (is_plain.value() && ::chmod(file.c_str(), mode) != 0) {

@@ -26,8 +26,12 @@ std::vector<Range> ranges_of(const Giving& giving) {
 Evicted Recorder::evicted_of(const Giving& giving, EvictReason reason, BootNs now) {
   Evicted evicted{.reason = reason};
   for (const BatchRun& run : giving.runs) {
-    evicted.tombstones.push_back(tombstone_event(giving.file.incarnation, run.range,
-                                                 to_string(reason), now, run.records, run.laps));
+    evicted.tombstones.push_back(tombstone_event({.incarnation = giving.file.incarnation,
+                                                  .range = run.range,
+                                                  .reason = to_string(reason),
+                                                  .records = run.records,
+                                                  .laps = run.laps},
+                                                 now));
     evicted.ranges[giving.file.incarnation].add(run.range);
     evicted.entries += run.range.last - run.range.first + 1;
     evicted.records += run.records;

@@ -127,7 +127,8 @@ Status Rekeying::copy(const StoredEntry& entry, Chunk& chunk) {
 void Rekeying::add_tombstones(const RangeSet& ranges, const char* reason, BootNs now,
                               Chunk& chunk) const {
   for (const Range& range : ranges.ranges()) {
-    chunk.events.push_back(tombstone_event(incarnation(), range, reason, now));
+    chunk.events.push_back(
+        tombstone_event({.incarnation = incarnation(), .range = range, .reason = reason}, now));
   }
 }
 

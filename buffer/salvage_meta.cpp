@@ -90,8 +90,7 @@ DatabaseHeader read_database_header(const SalvagePages& pages) {
   DatabaseHeader header;
   std::string page;
   if (!pages.read(1, pages.version(1, pages.newest()), page)) return header;
-  constexpr std::string_view kMagic("SQLite format 3", 16);  // With the zero behind it.
-  if (!page.starts_with(kMagic)) return header;
+  if (!page.starts_with(kSqliteMagic)) return header;
   header.pages = number_at(page, 28);
   header.free_pages = number_at(page, 36);
   return header;

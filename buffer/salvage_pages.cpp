@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "buffer/file_sync.h"
+#include "proto/check.h"
 
 namespace pitbox {
 namespace {
@@ -189,6 +190,7 @@ Result<SalvagePages> SalvagePages::open(const fs::path& file, const Rate& rate) 
   if (pages.wal_.usable > 0 && pages.wal_.page_bytes != pages.page_bytes_) {
     pages.forget_wal("its pages are of another size");
   }
+  CHECK(pages.page_bytes_ > 0);
   const std::uint64_t count = (pages.database_.bytes() + pages.page_bytes_ - 1) / pages.page_bytes_;
   pages.pages_ = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(count, std::numeric_limits<std::uint32_t>::max() - 1));
@@ -215,7 +217,7 @@ void SalvagePages::forget_wal(std::string why) {
 void SalvagePages::choose_page_size(const Rate& rate) {
   std::vector<std::uint32_t> sizes;
   std::string bytes;
-  if (database_.read(0, 100, bytes) && bytes.starts_with(std::string_view("SQLite format 3", 16))) {
+  if (database_.read(0, 100, bytes) && bytes.starts_with(kSqliteMagic)) {
     const std::uint32_t said = big_endian(bytes, 14) & 0xFFFF;
     const std::uint32_t size = said == 1 ? 65'536 : said;
     if (is_page_size(size)) sizes.push_back(size);

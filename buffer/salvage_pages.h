@@ -23,6 +23,9 @@
 
 namespace pitbox {
 
+// What a database begins with, the zero at its end included.
+inline constexpr std::string_view kSqliteMagic{"SQLite format 3\0", 16};
+
 // A file that is read at any place; closed by its destructor.
 class PlainFile {
  public:

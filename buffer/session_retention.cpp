@@ -130,7 +130,7 @@ Status SessionStore::bury(const Uuid& session, std::vector<NewEvent> events,
   file.last = journal.value()->last_sequence();
   file.needs_plain = !journal.value()->seal(true).ok();
   journal.value().reset();
-  const Status status = state.put({.sessions = {record->second}, .files = {file}, .positions = {}});
+  Status status = state.put({.sessions = {record->second}, .files = {file}, .positions = {}});
   if (status.ok()) return state.learn_evicted(evicted);
   // Nobody was told of it.
   remove_journal(options.file);

@@ -58,8 +58,9 @@ Result<std::unique_ptr<GpsLapEngine>> GpsLapEngine::make(Options options) {
   for (std::size_t i = 0; i < options.sectors.size() && checked.ok(); ++i) {
     checked = check_line(options.sectors[i]).within("sector line " + std::to_string(i + 1));
   }
-  if (checked.ok() && options.pit_entry)
+  if (checked.ok() && options.pit_entry) {
     checked = check_line(*options.pit_entry).within("pit entry");
+  }
   if (checked.ok() && options.pit_exit) checked = check_line(*options.pit_exit).within("pit exit");
   if (!checked.ok()) return checked;
   return std::unique_ptr<GpsLapEngine>(new GpsLapEngine(std::move(options)));

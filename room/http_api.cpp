@@ -132,8 +132,9 @@ std::optional<HttpAnswer> HttpApi::refuse_foreign(const HttpRequest& request) {
   const auto& names = options_.allowed_hosts;
   const bool is_ours = host == "localhost" || is_address(host) ||
                        std::find(names.begin(), names.end(), host) != names.end();
-  if (!is_ours)
+  if (!is_ours) {
     return refuse(HttpRefusal::kForeign, "this server does not go by that name (--allow-host)");
+  }
   if (request.origin.empty()) return {};
   const bool is_own_page =
       request.origin == "http://" + request.host || request.origin == "https://" + request.host;
@@ -152,10 +153,12 @@ HttpAnswer HttpApi::answer(const HttpRequest& request, std::size_t connections,
                            Clock::time_point now) {
   if (auto refused = refuse_foreign(request)) return *std::move(refused);
   const bool is_post = request.method == "POST";
-  if (!is_post && request.method != "GET")
+  if (!is_post && request.method != "GET") {
     return refuse(HttpRefusal::kBadMethod, "GET, or POST /tickets");
-  if (is_post != (request.path == "/tickets"))
+  }
+  if (is_post != (request.path == "/tickets")) {
     return refuse(HttpRefusal::kBadMethod, "GET, or POST /tickets");
+  }
   if (request.path == "/health") {
     return json(health_json(rooms_.known_rooms(), connections, counters()));
   }
@@ -166,14 +169,16 @@ HttpAnswer HttpApi::answer(const HttpRequest& request, std::size_t connections,
     page.body = std::string(asset.body);
     return page;
   }
-  if (request.path.starts_with(kRoomsPath))
+  if (request.path.starts_with(kRoomsPath)) {
     return refuse(HttpRefusal::kBadRequest, "a room is a WebSocket");
+  }
   const bool is_known =
       request.path == "/auth/me" || request.path == "/tickets" || request.path == "/api/sessions";
   if (!is_known) return refuse(HttpRefusal::kNotFound, "there is nothing here");
   const auto account = account_of(request);
-  if (!account.has_value())
+  if (!account.has_value()) {
     return refuse(HttpRefusal::kUnauthorized, "no key, or one that is not valid");
+  }
   if (request.path == "/auth/me") return json(account_json(account->name));
   if (request.path == "/api/sessions") return json(sessions_json(rooms_.sessions()));
   const auto lifetime = static_cast<int>(Tickets::kLifetime.count());
@@ -188,10 +193,12 @@ std::variant<Admission, HttpAnswer> HttpApi::admit(const HttpRequest& request,
     account = tickets_.take(request.ticket, now);
     if (account.has_value() && !keys_.is_valid(*account)) account.reset();
   }
-  if (!account.has_value())
+  if (!account.has_value()) {
     return refuse(HttpRefusal::kUnauthorized, "no key or ticket, or one that is not valid");
-  if (!request.path.starts_with(kRoomsPath))
+  }
+  if (!request.path.starts_with(kRoomsPath)) {
     return refuse(HttpRefusal::kNotFound, "rooms are at /rooms/SESSION-ID");
+  }
   const auto session = Uuid::parse(std::string_view(request.path).substr(kRoomsPath.size()));
   if (!session.ok()) return refuse(HttpRefusal::kNotFound, session.status().message());
   const bool is_room = offers(request.subprotocols, kRoomSubprotocol);

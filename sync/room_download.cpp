@@ -61,8 +61,7 @@ Status RoomDownload::take_definition(const words::Definition& frame) {
 
 Status RoomDownload::begin_entry(const words::Part& part) {
   if (part.total() > kMaxBatchBytes) return fail("an entry over 8 MiB");
-  open_.emplace();
-  open_->total = part.total();
+  open_ = Open{.entry = {}, .total = part.total()};
   DownloadedEntry& entry = open_->entry;
   if (!part.box_id().empty()) {
     const auto box = Uuid::from_bytes(part.box_id());

@@ -63,7 +63,7 @@ class RoomDownload {
  private:
   struct Open {
     DownloadedEntry entry;
-    std::uint64_t total = 0;
+    std::uint64_t total;
   };
   Status fail(std::string what);
   Status end(Status result);

@@ -3,36 +3,25 @@
 #include <algorithm>
 #include <vector>
 
+#include "apps/ledger/room_side.h"
 #include "buffer/journal_reader.h"
 #include "buffer/session_store.h"
 #include "export/ledger_file.h"
 #include "export/row_ledger.h"
-#include "proto/batch.h"
-#include "sync/room_reader.h"
 
 namespace pitbox {
 namespace {
 
+// kCorrupt if the room holds bytes that are no batch.
 Result<std::vector<RowIdentity>> room_row_identities(const Books& books) {
-  std::vector<RowIdentity> rows;
-  RoomReaderOptions options;
-  options.url = books.room_url;
-  options.session = books.session;
-  Status read = read_room(options, [&](const DownloadedEntry& entry) -> Status {
-    if (entry.is_event) return {};
-    const auto lookup = [&](std::uint64_t prefix) -> DefinitionPtr {
-      for (const DefinitionPtr& definition : entry.definitions) {
-        if (definition->prefix() == prefix) return definition;
-      }
-      return nullptr;
-    };
-    const auto batch = decode_batch(entry.car, entry.bytes, lookup);
-    if (!batch.ok()) return batch.status();
-    for (const GroupColumns& group : batch.value().groups) identify_rows(entry.car, group, rows);
-    return {};
-  });
-  if (!read.ok()) return std::move(read).within("read the room");
-  return rows;
+  RoomReaderOptions reading;
+  reading.url = books.room_url;
+  reading.session = books.session;
+  auto room = read_room_side(reading, {.with_rows = true, .cars = {}, .progress = {}});
+  if (!room.ok()) return room.status();
+  RoomSide side = std::move(room).take();
+  if (!side.damaged.empty()) return Status::corrupt("the room holds " + side.damaged.front());
+  return std::move(side.rows);
 }
 
 // Gap records and decoded records over all files of the session.

@@ -75,6 +75,12 @@ void run_session(CommandContext& context, const nlohmann::json& request,
                  const SessionCommand& command, const char* what) {
   Status done = ask(context, request, what);
   if (done.code() == Code::kTryAgain) done = do_it_here(context, command, what);
+  if (done.code() == Code::kTryAgain) {
+    done = Status(Code::kTryAgain, "a daemon has " + context.state_directory.string() +
+                                       ", but none answers at " +
+                                       (context.runtime_directory / "control.sock").string() +
+                                       "; name its runtime directory with --runtime");
+  }
   context.exit_code = done.ok() ? kExitDone : fail(done);
 }
 

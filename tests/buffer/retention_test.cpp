@@ -106,8 +106,9 @@ TEST(Retention, DeletesWhatTheRoomHasBeforeAnythingIsLost) {
   for (const Range& range : file.removed.ranges()) EXPECT_LE(range.last, 60U);
   // All that the room does not have is there, once.
   const Kept kept = rig.kept();
-  for (std::uint64_t n = 60 * kRowsPerBatch; n < rig.next; ++n)
+  for (std::uint64_t n = 60 * kRowsPerBatch; n < rig.next; ++n) {
     ASSERT_EQ(kept.numbers.count(n), 1U);
+  }
   EXPECT_EQ(rig.records_missing(kept), file.removed.count() * kRowsPerBatch);
 }
 

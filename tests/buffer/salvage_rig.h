@@ -226,8 +226,9 @@ class Original {
     if (known != views_.end()) return known->second;
     TestFolder folder;
     write_over(folder / "view.db", database);
-    if (frame_count > 0)
+    if (frame_count > 0) {
       write_over(folder / "view.db-wal", wal.substr(0, wal_bytes_of(frame_count)));
+    }
     return views_.emplace(frame_count, view_of_file(folder / "view.db")).first->second;
   }
   const View& whole() { return view(commits.empty() ? 0 : commits.back()); }

@@ -24,8 +24,9 @@ using namespace pitbox;  // NOLINT(google-build-using-namespace): a fuzz target 
 CommandResult quoting(const SessionCommand& command, std::uint8_t mood) {
   SessionInfo session;
   if (const auto* start = std::get_if<StartSession>(&command)) session.name = start->name;
-  if (const auto* bind = std::get_if<BindSession>(&command))
+  if (const auto* bind = std::get_if<BindSession>(&command)) {
     session.platform_id = bind->platform_id;
+  }
   if ((mood & 1) == 0) return {Status(), session};
   const std::string quote = session.name + session.platform_id;
   return {Status::rejected("not \"" + quote.substr(0, mood) + "\""), std::nullopt};

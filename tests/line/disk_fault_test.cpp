@@ -101,8 +101,9 @@ class DiskFault : public ::testing::Test {
   // Every thread of it.
   static bool is_traced(pid_t process) {
     for (const auto& task : fs::directory_iterator("/proc/" + std::to_string(process) + "/task")) {
-      if (text_of(task.path() / "status").find("TracerPid:\t0\n") != std::string::npos)
+      if (text_of(task.path() / "status").find("TracerPid:\t0\n") != std::string::npos) {
         return false;
+      }
     }
     return true;
   }

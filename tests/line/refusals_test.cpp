@@ -67,5 +67,16 @@ TEST_F(Refusals, AControlRequestOfTheWrongTypeChangesNothing) {
   EXPECT_TRUE(answer_to({{"command", "status"}}).at("session").is_null());
 }
 
+TEST_F(Refusals, ASessionCommandThatLooksForTheDaemonElsewhereSaysHowToFindIt) {
+  LineRig rig;
+  rig.set({});
+  const auto outcome = run("pitbox", {"--state", rig.stage().state_directory().string(),
+                                      "--runtime", folder_.string(), "session", "start"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.output, "pitbox: a daemon has " + rig.stage().state_directory().string() +
+                                ", but none answers at " + (folder_ / "control.sock").string() +
+                                "; name its runtime directory with --runtime\n");
+}
+
 }  // namespace
 }  // namespace pitbox
