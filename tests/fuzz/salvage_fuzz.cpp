@@ -30,7 +30,7 @@ const std::filesystem::path& scratch_folder() {
     const bool has_memory = std::filesystem::is_directory("/dev/shm");
     const std::filesystem::path parent =
         has_memory ? "/dev/shm" : std::filesystem::temp_directory_path();
-    const auto folder = parent / ("pitbox-salvage-fuzz-" + std::to_string(getpid()));
+    auto folder = parent / ("pitbox-salvage-fuzz-" + std::to_string(getpid()));
     std::filesystem::create_directories(folder);
     return folder;
   }();
