@@ -3,10 +3,12 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <system_error>
 
 #include "config/config_keys.h"
 #include "proto/text.h"
@@ -175,6 +177,7 @@ Status apply_sources(Config& config, const toml::node& node, std::string_view fi
   }
   std::map<std::string, Place> names;
   for (const toml::node& element : *array) {
+    config.places[{"source", config.sources.size()}] = place_of(file, element).text();
     config.sources.emplace_back();
     Status applied =
         apply_table(config, *element.as_table(), "source", config.sources.size() - 1, file);
@@ -233,7 +236,10 @@ Status apply_variable(Config& config, const ConfigKey& key, const std::string& v
                       const std::string& text) {
   const Place place{"environment variable " + variable};
   const auto document = variable_document(key, text);
-  if (!document.ok()) return refuse(place, key.path(), "want a " + expectation(key));
+  // A line break in the text could have begun another key.
+  if (!document.ok() || document.value().size() != 1) {
+    return refuse(place, key.path(), "want a " + expectation(key));
+  }
   return apply(config, key, 0, *document.value().get("value"), place);
 }
 
@@ -269,7 +275,8 @@ Status check_whole(const Config& config) {
 }  // namespace
 
 std::string Config::place_of(const std::string& key, std::size_t index) const {
-  const auto found = places.find({key, index});
+  auto found = places.find({key, index});
+  if (found == places.end() && key.starts_with("source.")) found = places.find({"source", index});
   return found == places.end() ? file : found->second;
 }
 
@@ -298,15 +305,20 @@ Result<Config> parse_config(std::string_view text, std::string_view file,
 }
 
 Result<Config> load_config(const std::filesystem::path& file, const Environment& environment) {
+  const auto unreadable = [&](const std::string& why) {
+    return Status(Code::kRejected, file.string() + ": cannot be read (" + why +
+                                       "); give a file with --config or set PITBOX_CONFIG (see "
+                                       "docs/config.md)");
+  };
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) return unreadable("it is a directory");
+  errno = 0;
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) {
-    return Status(Code::kRejected, file.string() +
-                                       ": cannot be read; give a file with --config or set "
-                                       "PITBOX_CONFIG (see docs/config.md)");
-  }
+  if (!stream) return unreadable(std::generic_category().message(errno));
   std::string text(kMaxFileBytes + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (stream.bad()) return unreadable(std::generic_category().message(errno));
   if (text.size() > kMaxFileBytes) {
     return Status(Code::kRejected, file.string() + ": larger than 1 MiB, not a configuration");
   }

@@ -73,7 +73,7 @@ struct Config {
   // Where each key was given: "FILE:LINE" or "environment variable NAME". By its path
   // ("source.listen") and, of a [[source]], which one.
   std::map<std::pair<std::string, std::size_t>, std::string> places;
-  // The file, for a key that was not given.
+  // Of a source's key that was not given, where the source begins; of any other, the file.
   std::string place_of(const std::string& key, std::size_t index = 0) const;
 };
 

@@ -1,5 +1,7 @@
 #include "config/config_keys.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -127,6 +129,19 @@ ConfigKey ruled(ConfigKey key, std::string allowed, std::function<bool(const Con
   return key;
 }
 
+bool is_path(const ConfigValue& value) {
+  return !std::get<std::string>(value).empty();
+}
+
+// Its control socket's path fits an address of the kernel's, of 107 bytes.
+bool is_runtime_path(const ConfigValue& value) {
+  return is_path(value) && std::get<std::string>(value).size() <= 94;
+}
+
+bool is_car(const ConfigValue& value) {
+  return is_path(value) && std::get<std::string>(value).size() <= 128;
+}
+
 bool is_source_name(const ConfigValue& value) {
   const auto& name = std::get<std::string>(value);
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -138,6 +153,12 @@ bool is_listen_address(const ConfigValue& value) {
   const auto& address = std::get<std::string>(value);
   const auto colon = address.rfind(':');
   if (colon == std::string::npos || colon + 1 == address.size()) return false;
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  std::array<unsigned char, sizeof(in6_addr)> raw{};
+  const bool is_host = inet_pton(AF_INET, host.c_str(), raw.data()) == 1 ||
+                       inet_pton(AF_INET6, host.c_str(), raw.data()) == 1;
+  if (!is_host) return false;
   const char* end = address.data() + address.size();
   std::uint16_t port = 0;
   const auto parsed = std::from_chars(address.data() + colon + 1, end, port);
@@ -246,13 +267,16 @@ ConfigKey channels_key() {
 // NOLINTEND(bugprone-macro-parentheses)
 
 void add_top_level(std::vector<ConfigKey>& keys) {
-  keys.push_back(text_key("", "state_dir", {},
-                          "Where journals live. On a disk that keeps what it was told to keep.",
-                          PITBOX_MEMBER(state_dir)));
-  keys.push_back(text_key("", "runtime_dir", {},
-                          "Where rings and the control socket live. On tmpfs, so that it is fast "
-                          "and empty after a boot.",
-                          PITBOX_MEMBER(runtime_dir)));
+  keys.push_back(
+      ruled(text_key("", "state_dir", {},
+                     "Where journals live. On a disk that keeps what it was told to keep.",
+                     PITBOX_MEMBER(state_dir)),
+            "a path of 1 to 1024 bytes", is_path));
+  keys.push_back(ruled(text_key("", "runtime_dir", {},
+                                "Where rings and the control socket live. On tmpfs, so that it is "
+                                "fast and empty after a boot.",
+                                PITBOX_MEMBER(runtime_dir)),
+                       "a path of 1 to 94 bytes", is_runtime_path));
   keys.push_back(text_key("", "log_level", {"debug", "info", "warning", "error"},
                           "What is logged to standard error.", PITBOX_MEMBER(log_level)));
 }
@@ -268,12 +292,13 @@ void add_source(std::vector<ConfigKey>& keys) {
                                 "Address and port, as 0.0.0.0:9600 or [::]:9600. A socket of the "
                                 "same name that the service manager hands over is used instead.",
                                 PITBOX_SOURCE(listen)),
-                       "ADDRESS:PORT, the port 0..65535", is_listen_address));
+                       "IPV4:PORT or [IPV6]:PORT, the port 0..65535", is_listen_address));
   keys.push_back(text_key(section, "decoder", {"native", "nmea"}, "What the bytes are.",
                           PITBOX_SOURCE(decoder)));
-  keys.push_back(text_key(section, "car", {},
-                          "Car number, for decoders whose bytes do not carry one (nmea).",
-                          PITBOX_SOURCE(car)));
+  keys.push_back(ruled(
+      text_key(section, "car", {}, "Car number, for decoders whose bytes do not carry one (nmea).",
+               PITBOX_SOURCE(car)),
+      "1 to 128 bytes, no control characters", is_car));
   keys.push_back(ruled(bounded_key(section, "ring_mib", Integers{1, 1024},
                                    "Size of the ring in MiB: what may be waiting for the journal.",
                                    PITBOX_SOURCE(ring_mib)),

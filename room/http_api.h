@@ -45,7 +45,7 @@ enum class HttpRefusal : std::uint8_t {
   kNotFound,      // http_not_found, 404
   kBadMethod,     // http_bad_method, 405
   kBody,          // http_body, 413: no request here has one.
-  kFull,          // http_full, 503: no more WebSockets.
+  kFull,          // http_full, 503: no more WebSockets, or stopping.
   kNotHttp,       // not_http: the connection ended before a request that could be answered.
 };
 inline constexpr std::size_t kHttpRefusals = 8;

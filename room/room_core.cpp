@@ -46,7 +46,7 @@ void RoomCore::say_goodbye(ConnectionId id, std::string_view reason, std::uint32
 void RoomCore::refuse(ConnectionId id, CloseCode code, const std::string& reason,
                       std::uint32_t retry_after_ms) {
   if (const auto others = refusals_.pass(std::chrono::steady_clock::now().time_since_epoch())) {
-    spdlog::warn("room {}: connection {} refused: {}: {} ({} others in the second before)",
+    spdlog::warn("room {}: connection {} refused: {}: {} ({} more since the last such line)",
                  store_->session().text(), id, to_string(code), reason, *others);
   }
   say_goodbye(id, reason, retry_after_ms);

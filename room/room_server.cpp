@@ -282,7 +282,8 @@ int RoomServer::State::on_http(lws* wsi) {
   mark_answered(wsi);
   const std::string length = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
   HttpAnswer answer;
-  const bool has_body = !length.empty() && length != "0";
+  const bool has_body = (!length.empty() && length != "0") ||
+                        lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
   if (has_body) {
     answer = api_->refuse(HttpRefusal::kBody, "no request here has a body");
   } else {
@@ -294,10 +295,10 @@ int RoomServer::State::on_http(lws* wsi) {
 
 int RoomServer::State::on_upgrade(lws* wsi) {
   mark_answered(wsi);
-  auto admitted = api_->admit(request_of(wsi), Clock::now());
-  if (connections_.size() >= options_.connections_max || is_stopping_.load()) {
-    admitted = api_->refuse(HttpRefusal::kFull, "no more connections");
-  }
+  // Looked at first: a one-use ticket is not spent on a refusal.
+  const bool is_full = connections_.size() >= options_.connections_max || is_stopping_.load();
+  auto admitted = is_full ? api_->refuse(HttpRefusal::kFull, "no more connections")
+                          : api_->admit(request_of(wsi), Clock::now());
   if (const auto* refused = std::get_if<HttpAnswer>(&admitted)) {
     return write_http(wsi, *refused) ? 1 : -1;
   }

@@ -83,7 +83,7 @@ fs::path Rooms::file_of(const Uuid& session) const {
 
 void Rooms::turn_away(ConnectionId id, CloseCode code, const std::string& reason) {
   if (const auto others = turned_away_.pass(std::chrono::steady_clock::now().time_since_epoch())) {
-    spdlog::warn("connection {} turned away: {}: {} ({} others in the second before)", id,
+    spdlog::warn("connection {} turned away: {}: {} ({} more since the last such line)", id,
                  to_string(code), reason, *others);
   }
   words::Frame frame;

@@ -28,8 +28,8 @@ namespace pitbox {
 struct ControlCounters {
   std::atomic<std::uint64_t> clients_refused = 0;  // Beyond kMaxClients.
   std::atomic<std::uint64_t> lines_too_long = 0;   // Beyond kMaxRequestBytes.
-  std::atomic<std::uint64_t> requests_refused =
-      0;  // Answered {"ok":false}: counted by the handler.
+  // Answered {"ok":false}: counted by the handler.
+  std::atomic<std::uint64_t> requests_refused = 0;
 };
 
 class ControlServer {

@@ -69,8 +69,12 @@ int run_program(int argc, char** argv) {
       ->check(CLI::ExistingFile)
       ->needs(input);
   app.add_option("--folder", live.folder, "where journals and logs go")->capture_default_str();
-  app.add_option("--room-port", live.room_port, "of room and page")->capture_default_str();
-  app.add_option("--source-port", live.source_port, "UDP port of the cars")->capture_default_str();
+  app.add_option("--room-port", live.room_port, "of room and page")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  app.add_option("--source-port", live.source_port, "UDP port of the cars")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
   if (const auto code = pitbox::end_after_parsing(app, argc, argv)) return *code;
 
   const fs::path programs = fs::canonical("/proc/self/exe").parent_path();

@@ -89,14 +89,17 @@ Status Stage::prepare() {
   auto source = UdpHolder::bind(options_.source_port, options_.receive_buffer_bytes);
   if (!source.ok()) {
     return Status(source.status())
-        .within("listen for cars on UDP port " + std::to_string(options_.source_port));
+        .within("listen for cars on UDP port " + std::to_string(options_.source_port) +
+                " (another one with --source-port)");
   }
   source_ = std::move(source).take();
   room_port_ = options_.room_port;
   if (room_port_ != 0) {
     if (accepts_connections(room_port_)) {
-      return {Code::kTryAgain, "port " + std::to_string(room_port_) +
-                                   " is in use already: is another pitbox-room running?"};
+      return {Code::kTryAgain,
+              "port " + std::to_string(room_port_) +
+                  " is in use already: is another pitbox-room running? (another port with "
+                  "--room-port)"};
     }
     return {};
   }

@@ -37,7 +37,9 @@ Result<std::string> read_key(const std::string& path) {
   key.resize(std::min(key.find('\n'), key.size()));
   while (!key.empty() && (key.back() == '\r' || key.back() == ' ')) key.pop_back();
   if (is_key(key)) return key;
-  return Status(Code::kRejected, path + " holds no readable key");
+  if (file.bad() || !file.is_open()) return Status(Code::kRejected, path + ": cannot be read");
+  return Status(Code::kRejected,
+                path + ": its first line is no key; a key is 1 to 512 letters, digits and signs");
 }
 
 }  // namespace

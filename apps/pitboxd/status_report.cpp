@@ -170,9 +170,10 @@ std::string status_report(const RecorderSnapshot* recorder, const LinkSnapshot* 
   for (const SourceReport& source : sources) {
     status["sources"].push_back(describe_source(source, recorder, clock.boot_now()));
   }
-  status["control"] = {{"clients_refused", control.clients_refused.load()},
-                       {"lines_too_long", control.lines_too_long.load()},
-                       {"requests_refused", control.requests_refused.load()}};
+  status["control"] = {
+      {"clients_refused", control.clients_refused.load(std::memory_order_relaxed)},
+      {"lines_too_long", control.lines_too_long.load(std::memory_order_relaxed)},
+      {"requests_refused", control.requests_refused.load(std::memory_order_relaxed)}};
   status["version"] = PITBOX_VERSION;
   return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -1,6 +1,6 @@
 // The daemon's status as JSON: the recorder's and the link's latest snapshots and the sources'
-// counts in one object, and what the
-// control socket refused. docs/control.md says what every key means.
+// counts in one object, and what the control socket refused. docs/control.md says what every key
+// means.
 
 #pragma once
 

@@ -93,7 +93,8 @@ TEST(Config, SaysTheRuleOfAKeyAndWhereItIsBroken) {
       "two, 1..1024");
   EXPECT_TRUE(refusal_of(std::string(kSource) + "slot_bytes = 1000\n")
                   .starts_with("pitbox.toml:3: source.slot_bytes: 1000 is not that"));
-  for (const char* listen : {"9600", "0.0.0.0:", "0.0.0.0:70000", "0.0.0.0:-1", "0.0.0.0:96x"}) {
+  for (const char* listen : {"9600", "0.0.0.0:", "0.0.0.0:70000", "0.0.0.0:-1", "0.0.0.0:96x",
+                             "localhost:9600", ":9600", "[::1:9600"}) {
     EXPECT_TRUE(refusal_of(std::string(kSource) + "listen = \"" + listen + "\"\n")
                     .starts_with("pitbox.toml:3: source.listen: "))
         << listen;
@@ -137,7 +138,30 @@ TEST(Config, TheEnvironmentWinsOverTheFile) {
   EXPECT_EQ(config.value().live_view_channels, (std::vector<std::string>{"speed", "rpm"}));
 }
 
+TEST(Config, RefusesAPathThatIsNone) {
+  EXPECT_TRUE(
+      refusal_of("state_dir = \"\"\n").starts_with("pitbox.toml:1: state_dir: \"\" is not"));
+  EXPECT_TRUE(refusal_of("runtime_dir = \"/" + std::string(94, 'r') + "\"\n")
+                  .starts_with("pitbox.toml:1: runtime_dir: "));
+  EXPECT_TRUE(
+      refusal_of(std::string(kSource) + "car = \"\"\n").starts_with("pitbox.toml:3: source.car: "));
+}
+
+TEST(Config, RefusesADirectoryAndAFileThatIsNotThere) {
+  const auto folder = load_config("/tmp", given({}));
+  ASSERT_FALSE(folder.ok());
+  EXPECT_TRUE(folder.status().message().starts_with("/tmp: cannot be read (it is a directory)"))
+      << folder.status().message();
+  const auto none = load_config("/nowhere/pitbox.toml", given({}));
+  ASSERT_FALSE(none.ok());
+  EXPECT_TRUE(none.status().message().starts_with(
+      "/nowhere/pitbox.toml: cannot be read (No such file or directory)"))
+      << none.status().message();
+}
+
 TEST(Config, RefusesABadVariableByName) {
+  EXPECT_TRUE(refusal_of(kSource, {{"PITBOX_JOURNAL_FLUSH_MS", "5\nx = 3"}})
+                  .starts_with("environment variable PITBOX_JOURNAL_FLUSH_MS: "));
   EXPECT_EQ(refusal_of(kSource, {{"PITBOX_JOURNAL_FLUSH_MS", "soon"}}),
             "environment variable PITBOX_JOURNAL_FLUSH_MS: journal.flush_ms: want a whole number; "
             "allowed: 1..10000");

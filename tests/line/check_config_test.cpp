@@ -63,7 +63,15 @@ TEST_F(CheckConfig, RefusesASourceThatCannotListen) {
   expect_refused(source("listen = \"239.0.0.1:9600\""), ":4: source.listen: ");
   expect_refused(source("listen = \"0.0.0.0:9600\"") +
                      "[[source]]\nname = \"b\"\nkind = \"udp\"\nlisten = \"0.0.0.0:9600\"\n",
-                 ":8: source.listen: udp 0.0.0.0:9600 is where source 'a' listens");
+                 ":8: source.listen: udp 0.0.0.0:9600 is where source 'a' listens (");
+  const std::string other = "[[source]]\nname = \"b\"\nkind = \"udp\"\nlisten = ";
+  for (const char* same : {"\"127.0.0.1:09600\"\n", "\"0.0.0.0:9600\"\n", "\"[::]:9600\"\n"}) {
+    expect_refused(source("listen = \"127.0.0.1:9600\"") + other + same, ":8: source.listen: udp ");
+  }
+  EXPECT_EQ(check(source("listen = \"127.0.0.1:9600\"") + other + "\"127.0.0.2:9600\"\n"), 0);
+  // Where the key was not given, where its source begins.
+  expect_refused("[[source]]\nname = \"a\"\n[[source]]\nname = \"b\"\n", ":3: source.listen: ");
+
   EXPECT_EQ(check(source("listen = \"127.0.0.1:0\"") +
                   "[[source]]\nname = \"b\"\nkind = \"udp\"\nlisten = \"127.0.0.1:0\"\n"),
             0)
@@ -77,7 +85,7 @@ TEST_F(CheckConfig, RefusesASourceThatCannotListen) {
 TEST_F(CheckConfig, RefusesASourceWhoseRingOrDecoderCannotBe) {
   const std::string listen = "listen = \"127.0.0.1:9600\"\n";
   expect_refused(source(listen + "ring_mib = 1\nslot_bytes = 65536"), ":5: source.ring_mib: ");
-  expect_refused(source(listen + "decoder = \"nmea\"\ncar = \"\""), ":5: source.decoder: ");
+  expect_refused(source(listen + "decoder = \"nmea\"\ncar = \"\""), ":6: source.car: ");
 }
 
 TEST_F(CheckConfig, RefusesALineThatIsNoTimingLine) {
