@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <libwebsockets.h>
 #include <spdlog/spdlog.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <system_error>
+#include <variant>
 
 #include "proto/frames.h"
 #include "proto/service_alarm.h"
@@ -147,6 +149,7 @@ class RoomServer::State final : public Outbound {
   static void set_id(lws* wsi, ConnectionId id);
   static void mark_answered(lws* wsi) { set_id(wsi, kOnlyHttp); }
   Connection* connection_of(lws* wsi);
+  std::variant<Admission, HttpAnswer> admit(lws* wsi);
   Status listen();
   void turn();
   void drop_revoked(Clock::time_point now);
@@ -293,12 +296,25 @@ int RoomServer::State::on_http(lws* wsi) {
   return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
 
+std::variant<Admission, HttpAnswer> RoomServer::State::admit(lws* wsi) {
+  if (header(wsi, WSI_TOKEN_VERSION) != "13") {
+    return api_->refuse(HttpRefusal::kBadRequest, "the WebSocket version is 13");
+  }
+  // Before the ticket is looked at: a one-use ticket is not spent on this.
+  if (connections_.size() >= options_.connections_max || is_stopping_.load()) {
+    return api_->refuse(HttpRefusal::kFull, "no more connections");
+  }
+  return api_->admit(request_of(wsi), Clock::now());
+}
+
 int RoomServer::State::on_upgrade(lws* wsi) {
   mark_answered(wsi);
-  // Looked at first: a one-use ticket is not spent on a refusal.
-  const bool is_full = connections_.size() >= options_.connections_max || is_stopping_.load();
-  auto admitted = is_full ? api_->refuse(HttpRefusal::kFull, "no more connections")
-                          : api_->admit(request_of(wsi), Clock::now());
+  if (strcasecmp(header(wsi, WSI_TOKEN_UPGRADE).c_str(), "websocket") != 0) {
+    // Some clients offer HTTP/2 with every request; who is not taken up on it goes on without.
+    return write_http(wsi, api_->answer(request_of(wsi), connections_.size(), Clock::now())) ? 1
+                                                                                             : -1;
+  }
+  auto admitted = admit(wsi);
   if (const auto* refused = std::get_if<HttpAnswer>(&admitted)) {
     return write_http(wsi, *refused) ? 1 : -1;
   }

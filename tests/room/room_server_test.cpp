@@ -82,6 +82,26 @@ TEST_F(RoomServerTest, SaysThatItIsAlive) {
   EXPECT_NE(health.head.find("Content-Security-Policy: default-src 'none'"), std::string::npos);
 }
 
+TEST_F(RoomServerTest, AnUpgradeToSomethingElseIsAnsweredAsARequest) {
+  start();
+  const HttpReply health = http(port_, "GET", "/health", "Connection: Upgrade\r\nUpgrade: h2c\r\n");
+  EXPECT_EQ(health.status, 200);
+  const HttpReply other = http(port_, "GET", path(),
+                               "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                               "Sec-WebSocket-Version: 99\r\n"
+                               "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                               "Sec-WebSocket-Protocol: pitbox.room.v1\r\n");
+  EXPECT_EQ(other.status, 400);
+}
+
+TEST_F(RoomServerTest, ABodyIsRefusedHoweverItIsSent) {
+  start();
+  EXPECT_EQ(http(port_, "POST", "/tickets", "Content-Length: 1\r\n").status, 413);
+  EXPECT_EQ(http(port_, "POST", "/tickets", "Transfer-Encoding: chunked\r\n").status, 413);
+  const auto counters = json::parse(http(port_, "GET", "/health").body)["counters"];
+  EXPECT_EQ(counters["http_body"], 2);
+}
+
 TEST_F(RoomServerTest, TellsAnotherStoreInEachLife) {
   const auto store = [&] {
     auto client = connect();
