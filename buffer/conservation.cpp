@@ -67,6 +67,8 @@ std::string_view to_string(DropReason reason) {
       return "ring.damaged";
     case DropReason::kRingLost:
       return "ring.lost";
+    case DropReason::kJournalLost:
+      return "journal.lost";
   }
   return "unknown.unknown";
 }
@@ -79,6 +81,8 @@ std::string_view to_string(EvictReason reason) {
       return "quota";
     case EvictReason::kRoomLost:
       return "room_lost";
+    case EvictReason::kRekeyed:
+      return "rekeyed";
   }
   return "unknown";
 }

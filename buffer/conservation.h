@@ -36,15 +36,17 @@ enum class DropReason : std::uint8_t {
   kMalformed,    // decode.malformed: not the decoder's format.
   kRingDamaged,  // ring.damaged: the mapping held no message where one was promised.
   kRingLost,     // ring.lost: heard, but its ring did not outlive a reboot.
+  kJournalLost,  // journal.lost: journaled once, and the file is an older one now.
 };
-// Why an entry that the room did not have was given up: a tombstone's reason.
+// Why a tombstone answers for an entry that the room did not have.
 enum class EvictReason : std::uint8_t {
   kDiskFull,  // disk_full
   kQuota,     // quota: more than the configuration allows.
   kRoomLost,  // room_lost: deleted here when the room had it, which it has not any more.
+  kRekeyed,   // rekeyed: journaled again under another incarnation, or unreadable when that was due.
 };
-inline constexpr std::size_t kDropReasons = 4;
-inline constexpr std::size_t kEvictReasons = 3;
+inline constexpr std::size_t kDropReasons = 5;
+inline constexpr std::size_t kEvictReasons = 4;
 inline constexpr std::size_t kRejectReasons = 8;
 std::string_view to_string(DropReason reason);
 std::string_view to_string(EvictReason reason);
@@ -82,8 +84,7 @@ struct Conservation {
   std::uint64_t bytes_acknowledged = 0;
   std::uint64_t records_evicted = 0;
   std::uint64_t bytes_evicted = 0;
-  // Entries journaled a second time, under a new incarnation. The first ones stay pending until the
-  // room acknowledges the tombstone that answers for them.
+  // Entries journaled a second time, under a new incarnation.
   std::uint64_t entries_rekeyed = 0;
   std::uint64_t gaps = 0;
   std::uint64_t unheard = 0;            // Messages the kernel dropped.

@@ -119,10 +119,15 @@ struct SessionCompleted {  // The room holds everything of an ended session.
 struct RoomSeen {  // A Welcome: what this room once completed may be asked about.
   RoomIdentity room;
 };
-struct IncarnationRefused {  // The room knows sequences this file never issued, or has a range
-  Uuid session;              // of it with another checksum.
+// The room knows sequences that this file never issued (it is older than what was sent, or another
+// box goes on with it), or has one of them with another content.
+struct IncarnationRefused {
+  Uuid session;
   std::uint64_t incarnation = 0;
   std::string reason;
+  // False: nothing more may be appended to it; what it has is as good as ever. True: what the room
+  // does not hold of it goes under another incarnation.
+  bool has_other_content = false;
 };
 
 }  // namespace pitbox

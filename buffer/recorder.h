@@ -40,6 +40,7 @@
 #include <vector>
 
 #include "buffer/clock.h"
+#include "buffer/ended_rekeying.h"
 #include "buffer/events.h"
 #include "buffer/handover.h"
 #include "buffer/intake.h"
@@ -141,7 +142,8 @@ class Recorder {
   // recorder_commit.cpp: making durable, and what happens if that fails.
   struct Draft;  // A commit, and what is true once it is durable.
   bool commit(BootNs now, CommitExtras extras = {});
-  bool commit_chunk(Rekeying::Chunk chunk, BootNs now);
+  bool commit_chunk(Rekeying::Chunk chunk, std::uint64_t from, const RangeSet& answered,
+                    BootNs now);
   void add_anchor(Draft& draft, const ClockReading& reading) const;
   void add_intake(Draft& draft, const ClockReading& reading, BootNs now);
   void add_states(Draft& draft);
@@ -161,6 +163,8 @@ class Recorder {
   void attach(std::unique_ptr<Journal> journal, BootNs now);
   void reload(BootNs now);
   void reload_source(SourceReader& source, const Counters& counters, BootNs now);
+  void note_journal_lost(const SourceReader& source, std::uint64_t journaled,
+                         std::uint64_t released, std::uint64_t heard, BootNs now);
   void reload_absent_sources(const Counters& counters);
   void recover(BootNs now);
   std::size_t take_command(BootNs now);
@@ -181,11 +185,16 @@ class Recorder {
   void acknowledge_sealed(const Acknowledged& report, BootNs now);
   std::int64_t bytes_change(const std::filesystem::path& file, RangeSet before, RangeSet after,
                             const RangeSet& evicted);
-  void refuse(const IncarnationRefused& refused, BootNs now);
-  bool open_rekeying(BootNs now);
-  std::size_t rekey(BootNs now);
   void publish_heads(BootNs now);
   std::optional<FileHead> find_head(std::uint64_t incarnation) const;
+
+  // recorder_rekey.cpp: what the room refuses.
+  void refuse(const IncarnationRefused& refused, BootNs now);
+  void refuse_live(bool has_other_content, const std::string& why, BootNs now);
+  bool open_rekeying(BootNs now);
+  std::size_t rekey(BootNs now);
+  void rekey_ended(const Uuid& session, const FileHead& head, BootNs now);
+  std::size_t step_ended_rekeying(BootNs now);
 
   // recorder_retention.cpp: making room.
   std::size_t make_room(BootNs now);
@@ -259,6 +268,8 @@ class Recorder {
   std::unique_ptr<Rekeying> rekeying_;
   std::uint64_t rekeying_from_ = 0;  // Incarnation; 0: none...
   Range rekeying_range_;             // ...and what of it is not copied yet.
+
+  std::unique_ptr<EndedRekeying> ended_rekeying_;  // Of another session; null: none.
 
   // Making room.
   SpaceKeeper space_;

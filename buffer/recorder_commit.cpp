@@ -56,18 +56,16 @@ bool Recorder::commit(BootNs now, CommitExtras extras) {
 
 // A commit of copied entries alone. REQUIRES: nothing is uncommitted, so that positions and
 // counters are those of the last commit.
-bool Recorder::commit_chunk(Rekeying::Chunk chunk, BootNs now) {
+bool Recorder::commit_chunk(Rekeying::Chunk chunk, std::uint64_t from, const RangeSet& answered,
+                            BootNs now) {
   Draft draft{.commit = {}, .after = intake_.conservation(), .anchor = anchor_, .rows = 0};
   if (chunk.anchor) add_anchor(draft, *chunk.anchor);
-  std::vector<NewEvent>& events = draft.commit.events;
-  for (NewLap& lap : chunk.laps) {
-    lap.event_index += events.size();
-    draft.commit.laps.push_back(std::move(lap));
-  }
-  for (NewEvent& event : chunk.events) events.push_back(std::move(event));
-  draft.commit.batches = std::move(chunk.batches);
-  draft.after.entries_rekeyed += chunk.entries;  // As records they were counted the first time.
   rekeying_range_.first = chunk.next;
+  draft.after.entries_rekeyed += chunk.entries;  // As records they were counted the first time.
+  draft.after.entries.evicted[static_cast<std::size_t>(EvictReason::kRekeyed)] += answered.count();
+  if (!answered.empty()) draft.commit.evicted[from] = answered;
+  draft.after.bytes_evicted += chunk.bytes;
+  Rekeying::append(std::move(chunk), draft.commit);
   count(draft);
   return write(std::move(draft), now);  // If it fails, the marks of the last commit count.
 }

@@ -1,4 +1,4 @@
-// What the link reports (acknowledgements, refusals), and what it is told (heads).
+// What the link reports (acknowledgements, completions), and what it is told (heads).
 
 #include <spdlog/spdlog.h>
 
@@ -145,70 +145,6 @@ std::int64_t Recorder::bytes_change(const std::filesystem::path& file, RangeSet 
     return bytes;
   };
   return sum(difference(after, before)) - sum(difference(before, after));
-}
-
-void Recorder::refuse(const IncarnationRefused& refused, BootNs now) {
-  const Status why(Code::kRejected, "incarnation " + hex_id(refused.incarnation) + " of session " +
-                                        refused.session.text() + ": " + refused.reason);
-  note_error("the room refused", why, now);
-  if (journal_ == nullptr || journal_->session().id != refused.session) return;
-  // Nothing of the old file may be in memory any more.
-  const bool is_live = journal_->incarnation() == refused.incarnation;
-  if (is_live && due_ns_ != kNever && !commit(now)) {
-    if (journal_ == nullptr) return;  // Holding: the room will refuse it again.
-  }
-  if (journal_->incarnation() == refused.incarnation) {
-    const std::uint64_t last = journal_->last_sequence();
-    rekeying_from_ = last > 0 ? refused.incarnation : 0;
-    rekeying_range_ = {1, last};
-    replace_journal(refused.incarnation, why.message(), now);
-    return;
-  }
-  const std::optional<FileHead> head = find_head(refused.incarnation);
-  if (!head) return;
-  rekeying_from_ = refused.incarnation;
-  rekeying_range_ = {head->first, head->last};
-  note_due(now);  // The next commit remembers it.
-}
-
-bool Recorder::open_rekeying(BootNs now) {
-  const std::optional<FileHead> head = find_head(rekeying_from_);
-  Status status(Code::kCorrupt, "no such journal file");
-  if (head) {
-    RangeSet settled = head->acknowledged;
-    settled.add_all(head->evicted);
-    auto opened = Rekeying::open(head->file, settled, rekeying_range_);
-    if (opened.ok()) {
-      rekeying_ = std::move(opened).take();
-      return true;
-    }
-    status = opened.status();
-  }
-  note_error("journal again under a new incarnation", status, now);
-  // The file is not there to be copied; its entries stay pending, and `verify` names them.
-  rekeying_from_ = 0;
-  rekeying_range_ = {1, 0};
-  return false;
-}
-
-// One chunk, between live commits.
-std::size_t Recorder::rekey(BootNs now) {
-  if (rekeying_from_ == 0 || state_ != RecorderState::kRecording) return 0;
-  if (due_ns_ != kNever && !commit(now)) return 1;
-  if (rekeying_ == nullptr && !open_rekeying(now)) return 1;
-  auto chunk = rekeying_->next_chunk(now);
-  if (!chunk.ok()) note_error("rekey", chunk.status(), now);
-  Rekeying::Chunk next = chunk.ok() ? std::move(chunk).take() : rekeying_->give_up(now);
-  if (next.unreadable > 0) {
-    spdlog::error("{} entries of incarnation {} cannot be read again", next.unreadable,
-                  hex_id(rekeying_from_));
-  }
-  if (next.done) {
-    rekeying_.reset();
-    rekeying_from_ = 0;
-  }
-  commit_chunk(std::move(next), now);
-  return 1;
 }
 
 std::optional<FileHead> Recorder::find_head(std::uint64_t incarnation) const {

@@ -63,7 +63,9 @@ std::size_t Recorder::make_room(BootNs now) {
   std::vector<RetainedFile> files = store_->retained(journal_.get());
   // What is being journaled again is answered for by that.
   std::erase_if(files, [&](const RetainedFile& file) {
-    return rekeying_from_ != 0 && file.incarnation == rekeying_from_;
+    const bool is_ended =
+        ended_rekeying_ != nullptr && file.incarnation == ended_rekeying_->incarnation();
+    return is_ended || (rekeying_from_ != 0 && file.incarnation == rekeying_from_);
   });
   const Giving giving = retention_.choose(files, chunk_of(shortage), shortage.is_dire);
   if (giving.how == Giving::How::kNothingLeft) {
@@ -135,6 +137,8 @@ bool Recorder::bury(const RetainedFile& file, Evicted evicted, BootNs now) {
 
 // The session is over: its tombstones are in a file of their own.
 bool Recorder::bury_in_ended(const RetainedFile& file, const Evicted& evicted, BootNs now) {
+  // Its counters are being carried on in another file.
+  if (ended_rekeying_ != nullptr && ended_rekeying_->session() == file.session) return false;
   std::vector<NewEvent> events{clock_anchor_event(read_clock(clock_))};
   events.insert(events.end(), evicted.tombstones.begin(), evicted.tombstones.end());
   std::uint64_t bytes = 0;

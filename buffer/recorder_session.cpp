@@ -112,6 +112,7 @@ void Recorder::reload_source(SourceReader& source, const Counters& counters, Boo
       if (position->second.ring_id == source.ring_id()) {
         heard_number = heard;
         last_receive_ns = static_cast<BootNs>(value_or(counters, mark + ".last_receive_ns", 0));
+        note_journal_lost(source, position->second.number, where.number, heard, now);
       } else {
         // The ring that the session was heard through did not outlive a reboot: what was in it
         // when the last commit was made is lost, and how much came after nobody knows.
@@ -134,6 +135,18 @@ void Recorder::reload_source(SourceReader& source, const Counters& counters, Boo
                                       heard_number, last_receive_ns);
   if (!loaded.ok()) note_error("decoder of " + source.name(), loaded, now);
   if (!state_is_in_file || ring_is_lost) source.forget_committed_state();
+}
+
+// What the ring gave away because it was journaled, and the journal does not know of: an older copy
+// of the file was put back.
+void Recorder::note_journal_lost(const SourceReader& source, std::uint64_t journaled,
+                                 std::uint64_t released, std::uint64_t heard, BootNs now) {
+  if (released <= journaled) return;
+  const std::uint64_t lost = released - journaled;
+  intake_.conservation().messages.heard += released - std::min(released, heard);
+  intake_.begin(source.name(), 0, now);
+  intake_.lose(DropReason::kJournalLost, "journal_lost", lost);
+  note_due(now + to_ns(options_.flush_interval));
 }
 
 // Sources of this session that are not configured now: what is in their rings stays heard and

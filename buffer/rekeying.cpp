@@ -1,5 +1,7 @@
 #include "buffer/rekeying.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -49,6 +51,7 @@ Result<Rekeying::Chunk> Rekeying::next_chunk(BootNs now) {
       if (!copy(entry, chunk).ok()) return true;
       bytes += entry.bytes.size();
     }
+    chunk.bytes += entry.bytes.size();
     // An anchor is not copied: the chunk brings the one it needs.
     copied.add(Range{entry.first, std::min(entry.last, range_.last)});
     return true;
@@ -71,6 +74,15 @@ Result<Rekeying::Chunk> Rekeying::next_chunk(BootNs now) {
   return chunk;
 }
 
+void Rekeying::append(Chunk chunk, Commit& commit) {
+  for (NewLap& lap : chunk.laps) {
+    lap.event_index += commit.events.size();
+    commit.laps.push_back(std::move(lap));
+  }
+  for (NewEvent& event : chunk.events) commit.events.push_back(std::move(event));
+  for (NewBatch& batch : chunk.batches) commit.batches.push_back(std::move(batch));
+}
+
 Rekeying::Chunk Rekeying::give_up(BootNs now) {
   Chunk chunk;
   chunk.next = range_.last + 1;
@@ -81,6 +93,17 @@ Rekeying::Chunk Rekeying::give_up(BootNs now) {
   }
   chunk.unreadable = rest.count();
   add_tombstones(rest, "unreadable", now, chunk);
+  return chunk;
+}
+
+Rekeying::Chunk Rekeying::next_or_give_up(BootNs now) {
+  auto next = next_chunk(now);
+  if (!next.ok()) spdlog::error("rekey: {}", next.status().message());
+  Chunk chunk = next.ok() ? std::move(next).take() : give_up(now);
+  if (chunk.unreadable > 0) {
+    spdlog::error("{} entries of incarnation {} cannot be read again", chunk.unreadable,
+                  hex_id(incarnation()));
+  }
   return chunk;
 }
 
@@ -126,6 +149,7 @@ Status Rekeying::copy(const StoredEntry& entry, Chunk& chunk) {
 
 void Rekeying::add_tombstones(const RangeSet& ranges, const char* reason, BootNs now,
                               Chunk& chunk) const {
+  chunk.answered.add_all(ranges);
   for (const Range& range : ranges.ranges()) {
     chunk.events.push_back(
         tombstone_event({.incarnation = incarnation(), .range = range, .reason = reason}, now));

@@ -42,15 +42,21 @@ class Rekeying {
     std::vector<NewEvent> events;        // Tombstones last.
     std::vector<NewBatch> batches;
     std::vector<NewLap> laps;  // `event_index` counts from the chunk's first event.
+    RangeSet answered;           // What the tombstones answer for, of incarnation().
+    std::uint64_t bytes = 0;     // Of what was read of that.
     std::uint64_t entries = 0;
     std::uint64_t unreadable = 0;
     std::uint64_t next = 0;  // Where the next chunk begins.
     bool done = false;       // Nothing comes after this one.
   };
+  // Puts a chunk behind what is in the commit already.
+  static void append(Chunk chunk, Commit& commit);
   // Reads the next chunk. On an error the rest of the file cannot be read: see give_up().
   Result<Chunk> next_chunk(BootNs now);
   // Tombstones for all that was not copied.
   Chunk give_up(BootNs now);
+  // The next chunk, or, where the rest cannot be read, that; logs which entries are lost.
+  Chunk next_or_give_up(BootNs now);
 
   std::uint64_t incarnation() const { return reader_->incarnation(); }
 

@@ -254,8 +254,12 @@ Status SessionStore::State::reconcile() {
   for (const auto& [incarnation, file] : known.files) {
     if (!file.needs_plain || file.state != FileState::kAside) continue;
     if (!Journal::make_plain(path_of(file)).ok()) continue;
-    change.files.push_back(file);
-    change.files.back().needs_plain = false;
+    auto record = std::find_if(
+        change.files.begin(), change.files.end(),
+        [id = incarnation](const FileRecord& one) { return one.incarnation == id; });
+    // What was learned of it just now counts too.
+    if (record == change.files.end()) record = change.files.insert(record, file);
+    record->needs_plain = false;
   }
   if (change.sessions.empty() && change.files.empty() && change.positions.empty()) return {};
   return put(change);

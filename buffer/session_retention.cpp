@@ -95,45 +95,73 @@ Status SessionStore::note_evicted(const EvictedRanges& evicted) {
 Status SessionStore::bury(const Uuid& session, std::vector<NewEvent> events,
                           const EvictedRanges& evicted,
                           const std::function<void(Counters&)>& count) {
-  State& state = *state_;
-  const FileRecord* newest = state.newest_file(session);
-  const auto record = state.known.sessions.find(session);
-  if (newest == nullptr || record == state.known.sessions.end() || record->second.open) {
-    return {Code::kRejected, "no session that is over: " + session.text()};
-  }
-  Commit first;
-  {
-    auto reader = JournalReader::open(state.path_of(*newest));
-    if (!reader.ok()) return reader.status();
-    if (Status read = read_carry(*reader.value(), first); !read.ok()) return read;
-  }
+  auto carry = carry_of_ended(session);
+  if (!carry.ok()) return carry.status();
+  Commit first = std::move(carry).take();
   first.events = std::move(events);
   for (const auto& [incarnation, ranges] : evicted) first.evicted[incarnation].add_all(ranges);
   if (first.counters) count(*first.counters);
-  FileRecord file;
-  file.incarnation = random_id();
-  file.session = session;
-  file.number = state.next_number(session);
-  file.state = FileState::kAside;
-  file.reason = "tombstones of a session that is over";
-  file.file = std::filesystem::path("sessions") / session.text() /
-              journal_file_name({.number = file.number, .incarnation = file.incarnation});
+  auto journal = add_to_ended(session, 0, first);
+  if (!journal.ok()) return journal.status();
+  return finish_addition(std::move(journal).take(), "tombstones of a session that is over");
+}
+
+Result<Commit> SessionStore::carry_of_ended(const Uuid& session) const {
+  const FileRecord* newest = state_->newest_file(session);
+  const auto record = state_->known.sessions.find(session);
+  if (newest == nullptr || record == state_->known.sessions.end() || record->second.open) {
+    return Status(Code::kRejected, "no session that is over: " + session.text());
+  }
+  auto reader = JournalReader::open(state_->path_of(*newest));
+  if (!reader.ok()) return reader.status();
+  Commit carry;
+  if (Status read = read_carry(*reader.value(), carry); !read.ok()) return read;
+  return carry;
+}
+
+Result<std::unique_ptr<Journal>> SessionStore::add_to_ended(const Uuid& session,
+                                                            std::uint64_t rekeyed_from,
+                                                            const Commit& first) {
+  State& state = *state_;
+  const auto record = state.known.sessions.find(session);
+  if (record == state.known.sessions.end() || record->second.open) {
+    return Status(Code::kRejected, "no session that is over: " + session.text());
+  }
+  const std::uint64_t incarnation = random_id();
   Journal::Options options = state.defaults;
-  options.file = state.path_of(file);
+  options.number = state.next_number(session);
+  options.file = state.folder_of(session) /
+                 journal_file_name({.number = options.number, .incarnation = incarnation});
   options.session = record->second.info;
   options.box_id = state.known.box_id;
-  options.number = file.number;
+  options.rekeyed_from = rekeyed_from;
   options.token = random_id();
   options.high_water.clear();  // That is the live file's.
-  auto journal = Journal::create(options, file.incarnation, first);
-  if (!journal.ok()) return journal.status();
-  file.last = journal.value()->last_sequence();
-  file.needs_plain = !journal.value()->seal(true).ok();
-  journal.value().reset();
-  Status status = state.put({.sessions = {record->second}, .files = {file}, .positions = {}});
+  return Journal::create(options, incarnation, first);
+}
+
+Status SessionStore::finish_addition(std::unique_ptr<Journal> journal, std::string_view reason) {
+  State& state = *state_;
+  FileRecord file;
+  file.incarnation = journal->incarnation();
+  file.session = journal->session().id;
+  file.number = journal->number();
+  file.rekeyed_from = journal->rekeyed_from();
+  file.state = FileState::kAside;
+  file.reason = reason;
+  file.file = std::filesystem::relative(journal->file(), state.root);
+  file.last = journal->last_sequence();
+  const EvictedRanges evicted = journal->evicted();
+  const std::filesystem::path path = journal->file();
+  if (!journal->is_broken()) file.needs_plain = !journal->seal(true).ok();
+  journal.reset();
+  // What the room had completed it has not any more.
+  SessionRecord record = state.known.sessions.at(file.session);
+  record.complete = false;
+  Status status = state.put({.sessions = {record}, .files = {file}, .positions = {}});
   if (status.ok()) return state.learn_evicted(evicted);
   // Nobody was told of it.
-  remove_journal(options.file);
+  remove_journal(path);
   return status;
 }
 

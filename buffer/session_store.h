@@ -107,6 +107,14 @@ class SessionStore {
   // the session's counters as `count` changes them. `events` begin with a clock anchor.
   Status bury(const Uuid& session, std::vector<NewEvent> events, const EvictedRanges& evicted,
               const std::function<void(Counters&)>& count);
+  // Likewise in steps: what a file of a session that is over begins with (its positions, states,
+  // counters); such a file, which no other call knows of until it is finished (a crash before that
+  // leaves it to be adopted at the next start: its tombstones count with what it holds); its seal.
+  Result<Commit> carry_of_ended(const Uuid& session) const;
+  Result<std::unique_ptr<Journal>> add_to_ended(const Uuid& session, std::uint64_t rekeyed_from,
+                                                const Commit& first);
+  // A journal that broke counts up to its last good commit.
+  Status finish_addition(std::unique_ptr<Journal> journal, std::string_view reason);
   const std::filesystem::path& directory() const;
 
   // The greatest consumed position of `ring_id` over the session's files and the store's own memory

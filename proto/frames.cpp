@@ -107,15 +107,34 @@ Status check(const words::Hello& hello) {
   if (!checked.ok()) return checked;
   if (!is_session_type(hello.session_type())) return refuse("session_type is none we know");
   Incarnations incarnations;
+  int known = 0;
   for (const words::IncarnationState& state : hello.incarnations()) {
-    Status added = incarnations.add(state.incarnation());
+    Status added = first_failure({incarnations.add(state.incarnation()),
+                                  check_ranges(state.known(), 0, kMaxKnownRanges, "known")});
     if (!added.ok()) return added;
+    known += state.known_size();
     const bool is_empty = state.last() == 0 && state.first() <= 1;
     // All of it evicted: first is one past last.
     const bool is_evicted = state.first() == state.last() + 1 && state.last() < kMaxSequence;
     if (is_empty || is_evicted) continue;
     Status range = check_range(state.first(), state.last(), "an incarnation's extent");
     if (!range.ok()) return range;
+  }
+  return check_count(known, kMaxHelloRanges, "all known ranges together");
+}
+
+// Sorted, disjoint and apart, like ranges.
+Status check_contents(const RepeatedPtrField<words::HeldContent>& contents) {
+  std::uint64_t end = 0;
+  for (const words::HeldContent& content : contents) {
+    const auto count = static_cast<std::uint64_t>(content.hashes_size());
+    if (count == 0) return refuse("a held content is empty");
+    Status checked = check_range(content.first(), content.first() + count - 1, "a held content");
+    if (!checked.ok()) return checked;
+    if (end != 0 && content.first() <= end + 1) {
+      return refuse("held contents are not sorted, disjoint and apart");
+    }
+    end = content.first() + count - 1;
   }
   return {};
 }
@@ -129,13 +148,20 @@ Status check(const words::Welcome& welcome) {
   if (!checked.ok()) return checked;
   Incarnations incarnations;
   int ranges = 0;
+  int contents = 0;
+  int hashes = 0;
   for (const words::Held& held : welcome.held()) {
     Status added = first_failure({incarnations.add(held.incarnation()),
-                                  check_ranges(held.ranges(), 0, kMaxRanges, "held ranges")});
+                                  check_ranges(held.ranges(), 0, kMaxRanges, "held ranges"),
+                                  check_contents(held.contents())});
     if (!added.ok()) return added;
     ranges += held.ranges_size();
+    contents += held.contents_size();
+    for (const words::HeldContent& content : held.contents()) hashes += content.hashes_size();
   }
-  return check_count(ranges, kMaxWelcomeRanges, "all held ranges together");
+  return first_failure({check_count(ranges, kMaxWelcomeRanges, "all held ranges together"),
+                        check_count(contents, kMaxHeldContents, "all held contents together"),
+                        check_count(hashes, kMaxHeldHashes, "all held hashes together")});
 }
 
 Status check(const words::Definition& definition) {
@@ -322,6 +348,15 @@ std::string serialise(const words::Frame& frame) {
   std::string bytes;
   CHECK(frame.SerializeToString(&bytes));
   return bytes;
+}
+
+std::uint64_t short_hash(std::string_view raw) {
+  CHECK(raw.size() == kHashBytes);
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < sizeof value; ++i) {
+    value = value << 8U | static_cast<std::uint8_t>(raw[i]);
+  }
+  return value;
 }
 
 void add_ranges(const RangeSet& set, int limit, RepeatedPtrField<words::Range>* out) {

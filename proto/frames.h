@@ -30,6 +30,10 @@ inline constexpr std::string_view kViewSubprotocol = "pitbox.view.v1";
 inline constexpr int kMaxIncarnations = 1024;
 inline constexpr int kMaxRanges = 4096;           // Per incarnation.
 inline constexpr int kMaxWelcomeRanges = 32'768;  // In all of a Welcome: 24 B each, 768 KiB.
+inline constexpr int kMaxKnownRanges = 64;        // Per incarnation of a Hello...
+inline constexpr int kMaxHelloRanges = 16'384;    // ...and in all of it.
+inline constexpr int kMaxHeldHashes = 8192;       // In all of a Welcome: 8 B each, 64 KiB...
+inline constexpr int kMaxHeldContents = 1024;     // ...in so many runs.
 inline constexpr int kMaxAckRanges = 64;
 inline constexpr int kMaxWelcomeDefinitions = 4096;
 inline constexpr std::size_t kMaxSequencesPerEntry = 4096;
@@ -73,5 +77,8 @@ std::string serialise(const words::Frame& frame);
 void add_ranges(const RangeSet& set, int limit,
                 google::protobuf::RepeatedPtrField<words::Range>* out);
 RangeSet to_range_set(const google::protobuf::RepeatedPtrField<words::Range>& ranges);
+
+// The first 8 bytes of a content hash (16 raw bytes), most significant first: HeldContent.hashes.
+std::uint64_t short_hash(std::string_view raw);
 
 }  // namespace pitbox

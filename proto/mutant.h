@@ -24,12 +24,13 @@ enum class Mutant : std::uint8_t {
   kKeepAcknowledged,         // What a room once acknowledged counts, whatever Welcome says.
   kGapNotTold,               // Lost datagrams leave no gap record.
   kEvictUntold,              // Batches that nobody else has are deleted without a tombstone.
+  kTrustWelcome,             // What a room holds counts as ours, whatever its content.
   kDedupeByWindow,           // The room looks for duplicates among its latest entries only.
   kPartialLineForgotten,     // Half a sentence of a stream is not saved with the position.
   kPublishBeforeFilled,      // The ring shows a message before its bytes are there.
 };
 
-inline constexpr std::array<std::pair<std::string_view, Mutant>, 12> kMutants = {{
+inline constexpr std::array<std::pair<std::string_view, Mutant>, 13> kMutants = {{
     {"none", Mutant::kNone},
     {"send_before_sync", Mutant::kSendBeforeSync},
     {"acknowledge_before_commit", Mutant::kAcknowledgeBeforeCommit},
@@ -39,6 +40,7 @@ inline constexpr std::array<std::pair<std::string_view, Mutant>, 12> kMutants = 
     {"keep_acknowledged", Mutant::kKeepAcknowledged},
     {"gap_not_told", Mutant::kGapNotTold},
     {"evict_untold", Mutant::kEvictUntold},
+    {"trust_welcome", Mutant::kTrustWelcome},
     {"dedupe_by_window", Mutant::kDedupeByWindow},
     {"partial_line_forgotten", Mutant::kPartialLineForgotten},
     {"publish_before_filled", Mutant::kPublishBeforeFilled},

@@ -83,4 +83,15 @@ std::vector<Range> RangeSet::missing(Range within) const {
   return out;
 }
 
+std::vector<Range> RangeSet::within(Range range) const {
+  std::vector<Range> out;
+  if (range.first > range.last) return out;
+  auto r = std::lower_bound(ranges_.begin(), ranges_.end(), range.first,
+                            [](const Range& held, std::uint64_t at) { return held.last < at; });
+  for (; r != ranges_.end() && r->first <= range.last; ++r) {
+    out.push_back({std::max(r->first, range.first), std::min(r->last, range.last)});
+  }
+  return out;
+}
+
 }  // namespace pitbox

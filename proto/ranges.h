@@ -32,6 +32,8 @@ class RangeSet {
   std::uint64_t count() const;
   // The parts of `within` that are not held, in order.
   std::vector<Range> missing(Range within) const;
+  // The parts of `range` (which may be empty) that are held, in order.
+  std::vector<Range> within(Range range) const;
   const std::vector<Range>& ranges() const { return ranges_; }
   bool empty() const { return ranges_.empty(); }
   friend bool operator==(const RangeSet&, const RangeSet&) = default;

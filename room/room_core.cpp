@@ -75,7 +75,12 @@ void RoomCore::hello(ConnectionId id, const words::Hello& hello, Clock::time_poi
   note_waiting(now);
   if (has_failed_) return;
   box_.emplace(id, box.value());
-  welcome(id, &box_->id);
+  Known known;
+  for (const words::IncarnationState& state : hello.incarnations()) {
+    known[state.incarnation()] = to_range_set(state.known());
+  }
+  welcome(id, &box_->id, known);
+  if (has_failed_) return;
   tell_pages(now);
   spdlog::info("room {}: box {} ({}) is connected", store_->session().text(), box.value().text(),
                hello.software());
@@ -89,7 +94,46 @@ void RoomCore::replace_box() {
   box_.reset();
 }
 
-void RoomCore::welcome(ConnectionId id, const Uuid* box) {
+// The contents of what the box did not know to be held, newest first, as many as there is room for.
+Status RoomCore::add_contents(const RoomFile& file, const RangeSet& known, int& hashes_left,
+                              int& runs_left, words::Held& held) {
+  std::vector<RoomStore::Content> shown;  // Falling.
+  bool is_all = true;
+  const auto& ranges = file.held.ranges();
+  for (auto range = ranges.rbegin(); range != ranges.rend(); ++range) {
+    const std::vector<Range> unknown = known.missing(*range);
+    for (auto part = unknown.rbegin(); part != unknown.rend() && is_all; ++part) {
+      const auto room = static_cast<std::size_t>(hashes_left) - shown.size();
+      auto contents = store_->contents(file.id, *part, room + 1);
+      if (!contents.ok()) return contents.status();
+      for (const RoomStore::Content& content : contents.value()) {
+        const bool begins_run = shown.empty() || shown.back().sequence != content.sequence + 1;
+        is_all = is_all && shown.size() < static_cast<std::size_t>(hashes_left) &&
+                 (!begins_run || runs_left > 0);
+        if (!is_all) break;
+        runs_left -= begins_run ? 1 : 0;
+        shown.push_back(content);
+      }
+    }
+  }
+  hashes_left -= static_cast<int>(shown.size());
+  if (!is_all) {
+    held.set_shown_from(shown.empty() ? ranges.back().last + 1 : shown.back().sequence);
+  }
+  words::HeldContent* run = nullptr;
+  std::uint64_t next = 0;
+  for (auto content = shown.rbegin(); content != shown.rend(); ++content) {
+    if (run == nullptr || content->sequence != next) {
+      run = held.add_contents();
+      run->set_first(content->sequence);
+    }
+    run->add_hashes(content->hash);
+    next = content->sequence + 1;
+  }
+  return {};
+}
+
+void RoomCore::welcome(ConnectionId id, const Uuid* box, const Known& known) {
   words::Frame frame;
   words::Welcome* welcome = frame.mutable_welcome();
   welcome->set_version(kRoomProtocolVersion);
@@ -97,6 +141,8 @@ void RoomCore::welcome(ConnectionId id, const Uuid* box) {
   welcome->set_connection(id);
   welcome->set_store(options_.store_id);
   int ranges_left = kMaxWelcomeRanges;
+  int hashes_left = kMaxHeldHashes;
+  int runs_left = kMaxHeldContents;
   // Newest files first: what does not fit is what a box is least likely to have waiting.
   const auto& files = store_->files();
   for (auto it = files.rbegin(); it != files.rend(); ++it) {
@@ -110,6 +156,11 @@ void RoomCore::welcome(ConnectionId id, const Uuid* box) {
     held->set_incarnation(file.incarnation);
     add_ranges(file.held, std::min(kMaxRanges, ranges_left), held->mutable_ranges());
     ranges_left -= held->ranges_size();
+    if (box == nullptr) continue;
+    const auto its = known.find(file.incarnation);
+    const Status added = add_contents(file, its == known.end() ? RangeSet{} : its->second,
+                                      hashes_left, runs_left, *held);
+    if (!added.ok()) return fail(added);
   }
   for (const auto& [prefix, definition] : store_->definitions()) {
     if (welcome->definitions_size() >= kMaxWelcomeDefinitions) break;
@@ -133,7 +184,7 @@ void RoomCore::subscribe(ConnectionId id, const words::Subscribe& subscribe,
   }
   commit();
   if (has_failed_) return;
-  welcome(id, nullptr);
+  welcome(id, nullptr, {});
   viewers_.subscribe(id, subscribe, now);
 }
 

@@ -17,6 +17,9 @@ constexpr std::string_view kPutEntry =
 // first one too, and the reader stops at the first that begins beyond its range.
 constexpr std::string_view kMatch =
     "SELECT first, last, hashes FROM entries WHERE file = ?1 AND last >= ?2 ORDER BY last";
+constexpr std::string_view kContents =
+    "SELECT first, last, hashes FROM entries WHERE file = ?1 AND last BETWEEN ?2 AND ?3"
+    " ORDER BY last DESC";
 constexpr std::string_view kPutLap =
     "INSERT INTO laps(car, lap, revision, content) VALUES(?1, ?2, ?3, ?4)"
     " ON CONFLICT(car, lap) DO UPDATE SET revision = ?3, content = ?4 WHERE ?3 >= revision";
@@ -240,6 +243,7 @@ Status RoomStore::prepare() {
       {&statements_.put_definition, kPutDefinition},
       {&statements_.put_entry, kPutEntry},
       {&statements_.match, kMatch},
+      {&statements_.contents, kContents},
       {&statements_.put_lap, kPutLap},
       {&statements_.drop_held, kDropHeld},
       {&statements_.put_held, kPutHeld},

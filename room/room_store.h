@@ -126,6 +126,13 @@ class RoomStore {
     std::string held_hash;  // Of the first sequence that differs.
   };
   Result<Match> match(std::int64_t file, Range range, std::string_view hashes);
+  // What is stored (not merely answered) of `file` within `range`, the greatest sequence first; at
+  // most `limit`.
+  struct Content {
+    std::uint64_t sequence = 0;
+    std::uint64_t hash = 0;  // short_hash()
+  };
+  Result<std::vector<Content>> contents(std::int64_t file, Range range, std::size_t limit);
   DefinitionPtr definition(std::uint64_t prefix) const;
   const std::map<std::uint64_t, DefinitionPtr>& definitions() const { return definitions_; }
 
@@ -158,7 +165,7 @@ class RoomStore {
 
  private:
   struct Statements {
-    Statement put_file, put_definition, put_entry, match, put_lap, drop_held, put_held, put_meta;
+    Statement put_file, put_definition, put_entry, match, contents, put_lap, drop_held, put_held, put_meta;
     Statement put_counter, clear_finals, put_final, put_finished, page_all, page_events;
   };
 

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "proto/event.h"
+#include "proto/frames.h"
 #include "room/room_store.h"
 
 namespace pitbox {
@@ -280,6 +281,28 @@ Result<RoomStore::Match> RoomStore::match(std::int64_t file, Range range, std::s
   const bool is_all = same == range.last - range.first + 1;
   match.kind = is_all ? Match::Kind::kDuplicate : Match::Kind::kConflict;
   return match;
+}
+
+Result<std::vector<RoomStore::Content>> RoomStore::contents(std::int64_t file, Range range,
+                                                            std::size_t limit) {
+  std::vector<Content> found;
+  Statement& query = statements_.contents;
+  // One entry may reach beyond the range.
+  const std::uint64_t last_key = std::min(range.last, kMaxSequence) + kMaxSequencesPerEntry - 1;
+  query.bind(1, file).bind_u64(2, range.first).bind_u64(3, last_key);
+  while (found.size() < limit) {
+    const auto row = query.step();
+    if (!row.ok()) return row.status();
+    if (!row.value()) break;
+    const std::uint64_t row_first = query.u64(0);
+    const std::string_view held = query.blob(2);
+    std::uint64_t at = std::min(query.u64(1), range.last);
+    for (; at >= std::max(row_first, range.first) && found.size() < limit; --at) {
+      found.push_back({at, short_hash(held.substr((at - row_first) * kHashBytes, kHashBytes))});
+    }
+  }
+  query.reset();
+  return found;
 }
 
 Result<RoomStore::Page> RoomStore::page(const PageRequest& request) {

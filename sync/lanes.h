@@ -62,6 +62,8 @@ class FileLanes {
   std::uint64_t first() const { return first_; }
   std::uint64_t last() const { return last_; }
   const RangeSet& held() const { return held_; }
+  // Held, sent or given up on this connection, or gone.
+  const RangeSet& settled() const { return settled_; }
   // Entries that the room does not hold and that are there.
   std::uint64_t pending() const;
   // Nothing left to offer on either lane.

@@ -45,12 +45,12 @@ void SessionSync::update(BootNs now, const SessionHeads& heads) {
     order_.push_back(head.incarnation);
     auto it = files_.find(head.incarnation);
     if (it == files_.end()) {
-      File file{head, FileLanes(options_.lanes, head.first, head.last), {}, {}, {}, {}, {}, {}, {},
-                {}};
+      File file{.head = head, .lanes = FileLanes(options_.lanes, head.first, head.last)};
       it = files_.emplace(head.incarnation, std::move(file)).first;
     } else {
       it->second.head = head;
       it->second.lanes.advance(now, head.first, head.last);
+      it->second.awaits_seal = it->second.awaits_seal && !head.sealed;
     }
     RangeSet gone = head.removed;
     gone.add_all(head.evicted);
@@ -58,7 +58,7 @@ void SessionSync::update(BootNs now, const SessionHeads& heads) {
   }
   std::erase_if(files_, [&](const auto& item) {
     if (std::find(order_.begin(), order_.end(), item.first) != order_.end()) return false;
-    forget_in_flight(item.first);
+    forget_in_flight(item.first, true);
     return true;
   });
 }
@@ -89,6 +89,12 @@ void SessionSync::closed(BootNs /*now*/) {
   for (auto& [incarnation, file] : files_) {
     file.announced = false;
     file.welcomed = false;
+    file.awaits_seal = false;
+    file.conflicts = false;
+    file.refusal.clear();
+    file.beyond = 0;
+    file.disputed.clear();
+    file.is_doubtful = false;
   }
 }
 
@@ -101,6 +107,7 @@ void SessionSync::say_hello() {
   hello.set_software(options_.software);
   hello.set_session_name(shortened(info_.name));
   hello.set_session_type(info_.type);
+  int ranges_left = kMaxHelloRanges;
   for (const std::uint64_t incarnation : order_) {
     File& file = files_.at(incarnation);
     const FileHead& head = file.head;
@@ -110,8 +117,19 @@ void SessionSync::say_hello() {
     state.set_first(head.first);
     state.set_last(head.last);
     state.set_rekeyed_from(head.rekeyed_from);
+    add_ranges(known_of(file), std::min(kMaxKnownRanges, ranges_left), state.mutable_known());
+    ranges_left -= state.known_size();
   }
   control_.push_back(serialise(frame));
+}
+
+// Held with our content, or answered by a tombstone of ours.
+RangeSet SessionSync::known_of(const File& file) {
+  RangeSet known = file.lanes.held();
+  known.add_all(file.head.acknowledged);
+  known.add_all(file.head.removed);
+  known.add_all(file.head.evicted);
+  return known;
 }
 
 bool SessionSync::may_send_bulk(BootNs now) {
@@ -132,7 +150,9 @@ bool SessionSync::has_room(Lane lane) const {
 }
 
 std::optional<std::uint64_t> SessionSync::next_sequence(File& file, Lane lane, BootNs now) const {
-  if (!file.welcomed || file.refused || now < file.readable_at) return std::nullopt;
+  if (!file.welcomed || file.awaits_seal || file.conflicts || now < file.readable_at) {
+    return std::nullopt;
+  }
   return lane == kLive ? file.lanes.next_live(now) : file.lanes.next_backfill();
 }
 
@@ -322,8 +342,16 @@ bool SessionSync::everything_sent() const {
   if (!in_flight_.empty() || open_entries_[kLive] || open_entries_[kBackfill]) return false;
   return std::all_of(files_.begin(), files_.end(), [](const auto& item) {
     const File& file = item.second;
-    return file.refused || (file.welcomed && file.lanes.drained());
+    return file.welcomed && !file.conflicts && !file.is_doubtful && file.lanes.drained();
   });
+}
+
+// The next Welcome shows what this one had no room for, or what we could not read.
+bool SessionSync::wants_to_compare(BootNs now) {
+  const bool is_any = std::any_of(files_.begin(), files_.end(),
+                                  [](const auto& item) { return item.second.is_doubtful; });
+  return is_any && welcomed_ && now - opened_at_ >= to_ns(options_.compare_again_after) &&
+         in_flight_.empty() && is_idle(now);
 }
 
 void SessionSync::finish_if_done() {
@@ -331,8 +359,6 @@ void SessionSync::finish_if_done() {
   words::Frame frame;
   for (const std::uint64_t incarnation : order_) {
     const File& file = files_.at(incarnation);
-    // What a refused file had unacknowledged comes again under another incarnation.
-    if (file.refused) continue;
     words::FinalSequence& final = *frame.mutable_session_finished()->add_finals();
     final.set_incarnation(incarnation);
     final.set_last(file.head.last);
@@ -344,14 +370,17 @@ void SessionSync::finish_if_done() {
 
 std::optional<SessionSync::Verdict> SessionSync::step(BootNs now) {
   if (!open_) {
-    report();
+    report(now);
     return std::nullopt;
   }
   const bool all_announced = std::all_of(files_.begin(), files_.end(),
                                          [](const auto& item) { return item.second.announced; });
   if (!all_announced) return Verdict{LinkReason::kNone, "a journal file was added"};
   finish_if_done();
-  report();
+  report(now);
+  if (wants_to_compare(now)) {
+    return Verdict{LinkReason::kNone, "more of what the room holds is to be compared"};
+  }
   if (!welcomed_) {
     if (now - opened_at_ < to_ns(options_.welcome_within)) return std::nullopt;
     return Verdict{LinkReason::kNoAck, "the room did not answer Hello"};
@@ -368,9 +397,7 @@ std::optional<SessionSync::Verdict> SessionSync::step(BootNs now) {
 
 std::uint64_t SessionSync::pending() const {
   std::uint64_t sum = 0;
-  for (const auto& [incarnation, file] : files_) {
-    if (!file.refused) sum += file.lanes.pending();
-  }
+  for (const auto& [incarnation, file] : files_) sum += file.lanes.pending();
   return sum;
 }
 

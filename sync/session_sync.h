@@ -11,10 +11,16 @@
 // does not have goes right before the first entry that uses it.
 //
 // Exactly once: an entry is offered on a connection only if Welcome or an Ack does not hold it and
-// it was not sent on this connection; a new connection begins from its Welcome. What the room says
-// it holds is reported to the recorder: all of it after a Welcome (which wins over what we
-// thought), then what is new. Sequences the room holds and the file never issued, or a Conflict,
-// take the file out of use here and are reported as IncarnationRefused.
+// it was not sent on this connection; a new connection begins from its Welcome. A Welcome is
+// believed for what we already knew to be held, and for what it shows the content of; the rest may
+// be somebody else's under our name (a box that was cloned, a disk that went back in time) and is
+// sent. What the room holds is reported to the recorder: all of it after a Welcome (which wins over
+// what we thought), then what is new.
+//
+// Another content under one of our keys takes the file out of use for this connection, once what is
+// under way is answered; sequences beyond the last of a file that is still appended to stop it
+// until it is sealed. Both are reported as IncarnationRefused, again with each Welcome that shows
+// it.
 //
 // Threads: one (the link's). Limits: bytes in flight by pacing.h; two open entries; reports are
 // kept and coalesced per file while a hand-over queue is full; a file that cannot be read is tried
@@ -47,6 +53,8 @@ namespace pitbox::words {
 class Ack;
 class Conflict;
 class Goodbye;
+class Held;
+class HeldContent;
 class Pull;
 class Welcome;
 }  // namespace pitbox::words
@@ -85,6 +93,9 @@ class SessionSync {
     // Found and closed within 10 s of the cut, the look every second included.
     std::chrono::nanoseconds no_ack_after = std::chrono::seconds(8);
     std::chrono::nanoseconds read_again_after = std::chrono::seconds(1);
+    std::chrono::nanoseconds compare_again_after = std::chrono::seconds(1);
+    // The recorder may have been unable to act.
+    std::chrono::nanoseconds refuse_again_after = std::chrono::seconds(30);
     FileLanes::Options lanes;
   };
   // Why the connection must be closed from our side. kNone: nothing is wrong, dial again at once.
@@ -148,11 +159,16 @@ class SessionSync {
     FileLanes lanes;
     bool announced = false;  // In this connection's Hello.
     bool welcomed = false;   // On this connection: may be sent from.
-    bool refused = false;
-    bool refusal_reported = false;
-    std::string refusal;
+    bool awaits_seal = false;  // The room holds more than it issued: it must not grow.
+    bool conflicts = false;    // With the room's content. Nothing more of it is sent.
+    std::string refusal{};     // Why either of them; empty if neither.
+    BootNs report_refusal_at = 0;
+    std::uint64_t beyond = 0;  // Greatest sequence that the room holds, if we never issued it.
+    // What an Ack does not make ours: the room has another content, or we could not compare it...
+    RangeSet disputed{};
+    bool is_doubtful = false;  // ...the latter of some of it.
     bool held_unreported = false;  // All of it, after a Welcome.
-    RangeSet unreported;           // Since then.
+    RangeSet unreported{};         // Since then.
     BootNs readable_at = 0;
   };
   struct OpenEntry {
@@ -175,6 +191,7 @@ class SessionSync {
 
   // Sending (session_sync.cpp).
   void say_hello();
+  static RangeSet known_of(const File& file);
   bool may_send_bulk(BootNs now);
   bool has_room(Lane lane) const;
   std::optional<std::uint64_t> next_sequence(File& file, Lane lane, BootNs now) const;
@@ -187,18 +204,24 @@ class SessionSync {
   void write_live_view(std::string& out);
   void finish_if_done();
   bool everything_sent() const;
+  bool wants_to_compare(BootNs now);
 
   // Receiving (session_sync_receive.cpp).
   Status on_welcome(BootNs now, const words::Welcome& welcome);
-  void begin_file(File& file, const RangeSet& held);
+  void begin_file(File& file, const words::Held& told);
+  bool is_ours(const File& file, const words::HeldContent& content, RangeSet& proven,
+               RangeSet& doubtful);
   Status on_ack(BootNs now, const words::Ack& ack);
   Status on_pull(const words::Pull& pull);
   Status on_conflict(const words::Conflict& conflict);
   void on_held(BootNs now, File& file, Range range);
   void on_goodbye(const words::Goodbye& goodbye);
+  void find_conflict(File& file, std::string reason);
   void refuse(File& file, std::string reason);
-  void forget_in_flight(std::uint64_t incarnation);
-  void report();
+  bool has_in_flight(std::uint64_t incarnation) const;
+  void forget_in_flight(std::uint64_t incarnation, bool also_complete);
+  void report(BootNs now);
+  bool report_refusal(BootNs now, File& file);
 
   const Options options_;
   EntrySource& source_;

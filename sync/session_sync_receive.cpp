@@ -81,19 +81,15 @@ Status SessionSync::received(BootNs now, std::string_view bytes) {
 Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
   if (welcomed_) return broken_frame("a second Welcome");
   if (welcome.version() != kRoomProtocolVersion) return broken_frame("Welcome of another version");
-  std::map<std::uint64_t, RangeSet> held;
+  std::map<std::uint64_t, const words::Held*> held;
   for (const words::Held& incarnation : welcome.held()) {
-    held[incarnation.incarnation()].add_all(to_range_set(incarnation.ranges()));
+    held[incarnation.incarnation()] = &incarnation;
   }
   for (const std::string& name : welcome.definitions()) known_definitions_.insert(name);
   for (auto& [incarnation, file] : files_) {
     if (!file.announced) continue;
-    const RangeSet& ranges = held[incarnation];
-    if (!ranges.empty() && ranges.ranges().back().last > file.head.last) {
-      refuse(file, "the room holds sequence " + std::to_string(ranges.ranges().back().last) +
-                       ", this file has issued " + std::to_string(file.head.last));
-    }
-    if (!file.refused) begin_file(file, ranges);
+    const auto its = held.find(incarnation);
+    begin_file(file, its == held.end() ? words::Held() : *its->second);
   }
   room_store_ = welcome.store();
   room_unreported_ = true;
@@ -102,18 +98,71 @@ Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
   return {};
 }
 
-void SessionSync::begin_file(File& file, const RangeSet& held) {
-  RangeSet begun = held;
+// Adds to `proven` what is of our content, to `doubtful` what cannot be read now. False if something
+// is of another.
+bool SessionSync::is_ours(const File& file, const words::HeldContent& content, RangeSet& proven,
+                          RangeSet& doubtful) {
+  const std::uint64_t end =
+      std::min(content.first() + static_cast<std::uint64_t>(content.hashes_size()) - 1,
+               file.head.last);
+  for (std::uint64_t at = content.first(); at <= end; ++at) {
+    const auto entry = source_.entry(file.head.incarnation, at);
+    if (!entry.ok() && entry.status().code() != Code::kRejected) doubtful.add(at);
+    const bool is_whole = entry.ok() && entry.value().first <= at && at <= entry.value().last &&
+                          entry.value().hashes.size() == entry.value().last - entry.value().first + 1;
+    if (!is_whole) continue;
+    const ContentHash& own = entry.value().hashes[at - entry.value().first];
+    if (short_hash(own.raw()) != content.hashes(static_cast<int>(at - content.first()))) {
+      return false;
+    }
+    proven.add(at);
+  }
+  return true;
+}
+
+void SessionSync::begin_file(File& file, const words::Held& told) {
+  const RangeSet held = to_range_set(told.ranges());
+  const std::uint64_t greatest = held.empty() ? 0 : held.ranges().back().last;
+  if (greatest > file.head.last) {
+    file.beyond = greatest;
+    file.awaits_seal = !file.head.sealed;
+    if (file.awaits_seal) {
+      refuse(file, "the room holds sequence " + std::to_string(greatest) + ", this file has issued " +
+                       std::to_string(file.head.last));
+    }
+  }
+  RangeSet begun;
+  RangeSet doubtful;
+  const RangeSet all_known = known_of(file);
+  for (const Range& known : all_known.ranges()) {
+    for (const Range& range : held.within({known.first, std::min(known.last, file.head.last)})) {
+      begun.add(range);
+    }
+  }
+  for (const words::HeldContent& content : told.contents()) {
+    if (is_ours(file, content, begun, doubtful)) continue;
+    find_conflict(file, "the room holds another content of it");
+  }
+  if (told.shown_from() > 1) {
+    const Range not_shown{1, std::min(told.shown_from() - 1, file.head.last)};
+    for (const Range& range : held.within(not_shown)) {
+      for (const Range& unknown : begun.missing(range)) doubtful.add(unknown);
+    }
+  }
   if (has_mutant(Mutant::kKeepAcknowledged)) begun.add_all(file.head.acknowledged);
+  if (has_mutant(Mutant::kTrustWelcome)) begun.add_all(held);
   file.lanes.begin(begun);
   file.welcomed = true;
   file.held_unreported = true;
   file.unreported.clear();
   for (const auto& [key, times] : found_damaged_) {
-    if (key.first != file.head.incarnation || times < 2 || held.contains(key.second)) continue;
+    if (key.first != file.head.incarnation || times < 2 || begun.contains(key.second)) continue;
     ++counters_.unreadable;
     file.lanes.give_up(Range{key.second, key.second});
   }
+  file.is_doubtful = !doubtful.empty();
+  file.disputed = doubtful;
+  for (const Range& range : doubtful.ranges()) file.lanes.give_up(range);
   if (file.lanes.drained()) return;
   // Only the order of backfill hangs on it: without laps it is newest first all the same.
   const auto laps = source_.laps(file.head.incarnation);
@@ -122,12 +171,13 @@ void SessionSync::begin_file(File& file, const RangeSet& held) {
 
 Status SessionSync::on_ack(BootNs now, const words::Ack& ack) {
   const auto it = files_.find(ack.incarnation());
-  if (it == files_.end() || it->second.refused) return {};
+  if (it == files_.end()) return {};
   File& file = it->second;
   if (!file.welcomed) return broken_frame("Ack of an incarnation it was not told of");
-  if (ack.through() > file.head.last) return broken_frame("Ack of what was never sent");
+  const std::uint64_t most = std::max(file.head.last, file.beyond);
+  if (ack.through() > most) return broken_frame("Ack of what was never sent");
   for (const words::Range& range : ack.ranges()) {
-    if (range.last() > file.head.last) return broken_frame("Ack of what was never sent");
+    if (range.last() > most) return broken_frame("Ack of what was never sent");
   }
   const std::uint64_t before = progress_;
   if (ack.through() > 0) on_held(now, file, Range{1, ack.through()});
@@ -139,11 +189,15 @@ Status SessionSync::on_ack(BootNs now, const words::Ack& ack) {
 }
 
 void SessionSync::on_held(BootNs now, File& file, Range range) {
-  const auto missing = file.lanes.held().missing(range);
-  if (!missing.empty()) {
-    for (const Range& part : missing) file.unreported.add(part);
-    file.lanes.held(range);
-    ++progress_;
+  for (const Range& part : file.lanes.held().missing(range)) {
+    // Of what we did not send on this connection an Ack says nothing about whose it is.
+    for (const Range& ours : file.lanes.settled().within(part)) {
+      for (const Range& accepted : file.disputed.missing(ours)) {
+        file.unreported.add(accepted);
+        file.lanes.held(accepted);
+        ++progress_;
+      }
+    }
   }
   // Also when nothing is new: what was pulled is acknowledged a second time.
   const std::uint64_t incarnation = file.head.incarnation;
@@ -174,8 +228,16 @@ Status SessionSync::on_conflict(const words::Conflict& conflict) {
   const auto it = files_.find(conflict.incarnation());
   if (it == files_.end()) return {};
   ++counters_.conflicts;
-  refuse(it->second, "the room holds sequences " + std::to_string(conflict.first()) + ".." +
-                         std::to_string(conflict.last()) + " with another content");
+  const Range range{conflict.first(), conflict.last()};
+  std::erase_if(in_flight_, [&](const auto& item) {
+    const bool is_answered = item.first.first == conflict.incarnation() &&
+                             range.first <= item.first.second && item.second.last <= range.last;
+    if (is_answered) pacing_.forget(item.second.bytes);
+    return is_answered;
+  });
+  it->second.disputed.add(range);
+  find_conflict(it->second, "the room holds sequences " + std::to_string(range.first) + ".." +
+                                std::to_string(range.last) + " with another content");
   return {};
 }
 
@@ -185,38 +247,57 @@ void SessionSync::on_goodbye(const words::Goodbye& goodbye) {
   if (damaged && found_damaged_.size() < kMaxFoundDamaged) ++found_damaged_[*damaged];
 }
 
-void SessionSync::refuse(File& file, std::string reason) {
-  if (file.refused) return;
-  file.refused = true;
-  file.refusal = std::move(reason);
-  refusal_ = "journal file " + hex_id(file.head.incarnation) + ": " + file.refusal;
-  ++counters_.refused_files;
-  forget_in_flight(file.head.incarnation);
+// What of it is under way whole is answered one by one, and only what is not held then is to be
+// journaled again; what was half sent is given up.
+void SessionSync::find_conflict(File& file, std::string reason) {
+  if (file.conflicts) return;
+  file.conflicts = true;
+  forget_in_flight(file.head.incarnation, false);
+  refuse(file, std::move(reason));
 }
 
-void SessionSync::forget_in_flight(std::uint64_t incarnation) {
+void SessionSync::refuse(File& file, std::string reason) {
+  file.refusal = std::move(reason);
+  file.report_refusal_at = 0;
+  refusal_ = "journal file " + hex_id(file.head.incarnation) + ": " + file.refusal;
+  ++counters_.refused_files;
+}
+
+bool SessionSync::has_in_flight(std::uint64_t incarnation) const {
+  const auto it = in_flight_.lower_bound({incarnation, 0});
+  return it != in_flight_.end() && it->first.first == incarnation;
+}
+
+void SessionSync::forget_in_flight(std::uint64_t incarnation, bool also_complete) {
   for (auto& open : open_entries_) {
     if (open && open->incarnation == incarnation) open.reset();
   }
   std::erase_if(in_flight_, [&](const auto& item) {
-    if (item.first.first != incarnation) return false;
+    const bool is_kept = item.second.complete && !also_complete;
+    if (item.first.first != incarnation || is_kept) return false;
     pacing_.forget(item.second.bytes);
     return true;
   });
 }
 
-void SessionSync::report() {
+bool SessionSync::report_refusal(BootNs now, File& file) {
+  if (file.refusal.empty() || now < file.report_refusal_at) return false;
+  if (file.conflicts && has_in_flight(file.head.incarnation)) return false;
+  if (!file.conflicts && !file.awaits_seal) return false;  // Sealed meanwhile.
+  if (!reports_.refused.try_push({info_.id, file.head.incarnation, file.refusal, file.conflicts})) {
+    return false;
+  }
+  file.report_refusal_at = now + to_ns(options_.refuse_again_after);
+  return true;
+}
+
+void SessionSync::report(BootNs now) {
   bool reported = false;
   if (room_unreported_ && reports_.seen.try_push({{options_.room_url, room_store_}})) {
     room_unreported_ = false;
     reported = true;
   }
   for (auto& [incarnation, file] : files_) {
-    if (file.refused && !file.refusal_reported) {
-      file.refusal_reported =
-          reports_.refused.try_push(IncarnationRefused{info_.id, incarnation, file.refusal});
-      reported |= file.refusal_reported;
-    }
     if (file.held_unreported) {
       if (!reports_.acknowledged.try_push({info_.id, incarnation, true, file.lanes.held()})) {
         continue;
@@ -225,11 +306,13 @@ void SessionSync::report() {
       file.unreported.clear();
       reported = true;
     }
-    if (file.unreported.empty()) continue;
-    if (reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported})) {
+    if (!file.unreported.empty()) {
+      if (!reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported})) continue;
       file.unreported.clear();
       reported = true;
     }
+    // After all that is held of it.
+    reported |= report_refusal(now, file);
   }
   // Whose word it is, the recorder must know first.
   if (complete_ && !completion_reported_ && !room_unreported_) {

@@ -152,6 +152,35 @@ TEST(RecorderFailure, SurvivesAKillWhileItHolds) {
   expect_exactly(rig.kept(), 1, 200);
 }
 
+TEST(RecorderFailure, SaysWhatWentWithAnOlderCopyThatWasPutBack) {
+  Rig rig;
+  rig.open();
+  rig.say("D");
+  rig.say_rows(1, 100);
+  rig.flush();
+  const std::filesystem::path file = rig.live_heads().files.back().file;
+  rig.crash();
+  const std::filesystem::path copy = rig.folder / "copy.db";
+  std::filesystem::copy_file(file, copy);
+  rig.open();
+  rig.say_rows(101, 50);
+  rig.flush();
+  rig.say_rows(151, 20);  // In the ring still.
+  rig.crash();
+  std::filesystem::rename(copy, file);
+  rig.open();
+  rig.flush();
+  const Kept kept = rig.kept();
+  EXPECT_EQ(kept.numbers.size(), 120U);
+  ASSERT_EQ(kept.gaps().size(), 1U);
+  EXPECT_EQ(kept.gaps()[0].reason(), "journal_lost");
+  EXPECT_TRUE(kept.gaps()[0].count_known());
+  EXPECT_EQ(kept.gaps()[0].count(), 5U) << "messages of ten rows";
+  const Conservation counted = rig.snapshot().conservation;
+  EXPECT_EQ(counted.messages.dropped.at(static_cast<std::size_t>(DropReason::kJournalLost)), 5U);
+  EXPECT_EQ(counted.messages.heard, 18U);
+}
+
 TEST(RecorderFailure, EndsTheSessionAfterTheFailureThatMetItsLastCommit) {
   Rig rig;
   rig.with_laps = true;

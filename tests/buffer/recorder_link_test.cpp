@@ -37,7 +37,9 @@ struct LinkRig : Rig {
   }
   void refuse(std::uint64_t incarnation) {
     ASSERT_TRUE(recorder->link_reports().refused.try_push(
-        {.session = snapshot().session->id, .incarnation = incarnation, .reason = "conflict"}));
+        {.session = snapshot().session->id, .incarnation = incarnation,
+         .reason = "conflict",
+         .has_other_content = true}));
   }
   FileHead live_file() { return live_heads().files.back(); }
   std::uint64_t next = 1;
@@ -105,6 +107,7 @@ TEST(RecorderLink, JournalsTheUnacknowledgedEntriesOfARefusedIncarnationAgain) {
   EXPECT_EQ(after.conservation.records.journaled, 1010U);
   EXPECT_NE(after.error.find("conflict"), std::string::npos);
   EXPECT_EQ(rig.live_file().rekeyed_from, refused);
+  EXPECT_EQ(rig.live_heads().files.front().evicted, ranges({{51, 102}})) << "not to be sent";
   const std::filesystem::path file = rig.live_file().file;
   const Uuid session = after.session->id;
   rig.crash();
@@ -119,6 +122,88 @@ TEST(RecorderLink, JournalsTheUnacknowledgedEntriesOfARefusedIncarnationAgain) {
   }
   EXPECT_EQ(answered, 52U);
   EXPECT_EQ(rig.kept(session).numbers.size(), 1010U);
+}
+
+TEST(RecorderLink, AFileWhoseContinuationTheRoomHoldsIsSealedAndNotCopied) {
+  LinkRig rig;
+  rig.given_batches(5);
+  const std::uint64_t refused = rig.snapshot().incarnation;
+  ASSERT_TRUE(rig.recorder->link_reports().refused.try_push(
+      {.session = rig.snapshot().session->id, .incarnation = refused, .reason = "holds 900"}));
+  rig.flush();
+  const RecorderSnapshot after = rig.snapshot();
+  EXPECT_NE(after.incarnation, refused);
+  EXPECT_EQ(after.conservation.entries_rekeyed, 0U);
+  EXPECT_EQ(rig.live_file().rekeyed_from, 0U);
+  const FileHead old = rig.live_heads().files.front();
+  EXPECT_EQ(old.incarnation, refused);
+  EXPECT_TRUE(old.sealed);
+  EXPECT_TRUE(old.evicted.empty()) << "what it has is sent as ever";
+}
+
+struct EndedRig : LinkRig {
+  // 300 batches of a session that is over, of which the room holds 50.
+  EndedRig() {
+    given_batches(300);
+    acknowledge(ranges({{1, 50}}));
+    flush();
+    session = snapshot().session->id;
+    refused = snapshot().incarnation;
+    EXPECT_TRUE(command(EndSession{}).status.ok());
+    last = head().files.front().last;
+  }
+  SessionHeads head() { return recorder->heads().get()->sessions.front(); }
+  void refuse_ended() {
+    ASSERT_TRUE(
+        recorder->link_reports().refused.try_push({session, refused, "another content", true}));
+  }
+  void expect_copied_once() {
+    Kept copies;
+    RangeSet answered;
+    for (const FileHead& file : head().files) {
+      if (file.incarnation == refused) answered = file.evicted;
+      if (file.incarnation != refused) rig::read_file(file.file, copies);
+    }
+    rig::expect_exactly(copies, 481, 3000);
+    EXPECT_EQ(answered, ranges({{51, last}}));
+    EXPECT_TRUE(head().ended);
+  }
+  Uuid session;
+  std::uint64_t refused = 0;
+  std::uint64_t last = 0;
+};
+
+TEST(RecorderLink, ASessionThatIsOverIsJournaledAgainInAFileOfItsOwn) {
+  EndedRig rig;
+  rig.refuse_ended();
+  rig.step();
+  EXPECT_FALSE(rig.snapshot().rekeying);
+  ASSERT_EQ(rig.head().files.size(), 2U);
+  EXPECT_EQ(rig.head().files.back().rekeyed_from, rig.refused);
+  EXPECT_TRUE(rig.head().files.back().sealed);
+  rig.expect_copied_once();
+  const auto reader = JournalReader::open(rig.head().files.back().file);
+  ASSERT_TRUE(reader.ok());
+  const Conservation counted = Conservation::load(reader.value()->counters().value());
+  EXPECT_TRUE(counted.violations().empty()) << counted.violations().front();
+  EXPECT_EQ(counted.entries_rekeyed, rig.last - 50);
+  rig.refuse_ended();
+  rig.step();
+  EXPECT_EQ(rig.head().files.size(), 2U) << "there is nothing left to do";
+}
+
+TEST(RecorderLink, AKillAmidstThatCopiesNothingTwice) {
+  EndedRig rig;
+  rig.refuse_ended();
+  for (int i = 0; i < 3; ++i) rig.recorder->step(rig.clock.boot);
+  ASSERT_TRUE(rig.snapshot().rekeying);
+  EXPECT_EQ(rig.head().files.size(), 1U) << "the room is not told of half a file";
+  rig.reopen();
+  EXPECT_EQ(rig.head().files.size(), 2U) << "adopted";
+  rig.refuse_ended();
+  rig.step();
+  EXPECT_EQ(rig.head().files.size(), 3U);
+  rig.expect_copied_once();
 }
 
 TEST(RecorderLink, CarriesOnRekeyingAfterAKillAndCopiesNothingTwice) {

@@ -30,6 +30,54 @@ TEST_F(RoomCoreTest, WelcomesABoxWithWhatItHolds) {
   EXPECT_EQ(welcome->welcome().definitions_size(), 1);
 }
 
+TEST_F(RoomCoreTest, WelcomeShowsTheContentOfWhatTheBoxDidNotKnow) {
+  greet();
+  std::vector<std::uint64_t> hashes;
+  for (const std::uint64_t sequence : {1, 2, 3, 4, 7}) {
+    const Entry entry = batch(sequence);
+    hashes.push_back(short_hash(entry.hash));
+    give(entry);
+  }
+  give(tombstone(8, kIncarnation, {5, 5}));
+  settle();
+  words::Frame again = hello(box_, session_);
+  words::IncarnationState* state = again.mutable_hello()->add_incarnations();
+  state->set_incarnation(kIncarnation);
+  state->set_first(1);
+  state->set_last(8);
+  add_ranges(set_of({{2, 2}, {8, 8}}), kMaxKnownRanges, state->mutable_known());
+  room_->hello(2, again.hello(), now_);
+  const words::Frame* welcome = out_.last(2, words::Frame::kWelcome);
+  ASSERT_NE(welcome, nullptr);
+  const words::Held& held = welcome->welcome().held(0);
+  EXPECT_EQ(to_range_set(held.ranges()), set_of({{1, 5}, {7, 8}}));
+  ASSERT_EQ(held.contents_size(), 3);
+  EXPECT_EQ(held.contents(0).first(), 1U);
+  EXPECT_EQ(held.contents(0).hashes(0), hashes[0]);
+  EXPECT_EQ(held.contents(1).first(), 3U);
+  ASSERT_EQ(held.contents(1).hashes_size(), 2) << "5 is answered by a tombstone: no content";
+  EXPECT_EQ(held.contents(1).hashes(1), hashes[3]);
+  EXPECT_EQ(held.contents(2).first(), 7U);
+  EXPECT_EQ(held.contents(2).hashes(0), hashes[4]);
+  EXPECT_EQ(held.shown_from(), 0U) << "all is shown";
+}
+
+TEST_F(RoomCoreTest, AWelcomeShowsAtMostSoManyContentsTheNewest) {
+  greet();
+  constexpr std::uint64_t kMany = kMaxHeldHashes + 5;
+  for (std::uint64_t sequence = 1; sequence <= kMany; ++sequence) give(batch(sequence, 0, 1));
+  settle();
+  greet(2);
+  const words::Frame* welcome = out_.last(2, words::Frame::kWelcome);
+  ASSERT_NE(welcome, nullptr);
+  ASSERT_TRUE(parse_frame(serialise(*welcome)).ok());
+  const words::Held& held = welcome->welcome().held(0);
+  ASSERT_EQ(held.contents_size(), 1);
+  EXPECT_EQ(held.contents(0).first(), 6U);
+  EXPECT_EQ(held.contents(0).hashes_size(), kMaxHeldHashes);
+  EXPECT_EQ(held.shown_from(), 6U);
+}
+
 TEST_F(RoomCoreTest, AcknowledgesOnlyWhatIsCommitted) {
   greet();
   give(batch(1));

@@ -73,6 +73,7 @@ class FakeJournal final : public EntrySource {
       head.first = known.first;
       head.last = known.entries.size();
       head.rekeyed_from = known.rekeyed_from;
+      head.sealed = sealed;
       session.files.push_back(head);
     }
     return session;
@@ -100,6 +101,7 @@ class FakeJournal final : public EntrySource {
 
   SessionInfo info{Uuid::mint(), "FP1", "practice", {}, 0};
   bool ended = false;
+  bool sealed = false;  // Every file.
   bool busy = false;
   std::set<std::uint64_t> unreadable;
   int reads = 0;

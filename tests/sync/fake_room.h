@@ -77,6 +77,8 @@ class FakeRoom {
   }
 
   std::map<Key, std::string> held;     // Durable: key -> hash.
+  std::uint64_t shown_from = 0;        // As in a Welcome.
+  std::set<Key> answered;              // Of what is held, by a tombstone only.
   std::map<Key, std::string> pending;  // Arrived, not durable.
   std::set<std::string> definitions;
   std::vector<Arrival> arrivals;  // Complete entries, in order.
@@ -112,9 +114,26 @@ class FakeRoom {
       words::Held& one = *welcome.add_held();
       one.set_incarnation(incarnation);
       add_ranges(set, kMaxRanges, one.mutable_ranges());
+      add_contents(said, incarnation, one);
     }
     for (const std::string& name : definitions) welcome.add_definitions(name);
     send(frame);
+  }
+  void add_contents(const words::Hello& said, std::uint64_t incarnation, words::Held& one) const {
+    RangeSet known;
+    for (const words::IncarnationState& state : said.incarnations()) {
+      if (state.incarnation() == incarnation) known = to_range_set(state.known());
+    }
+    if (shown_from != 0) one.set_shown_from(shown_from);
+    std::uint64_t next = 0;  // Sequence that would go on the latest run.
+    for (auto it = held.lower_bound({incarnation, shown_from});
+         it != held.end() && it->first.first == incarnation; ++it) {
+      const std::uint64_t sequence = it->first.second;
+      if (known.contains(sequence) || answered.contains(it->first)) continue;
+      if (sequence != next) one.add_contents()->set_first(sequence);
+      one.mutable_contents()->rbegin()->add_hashes(short_hash(it->second));
+      next = sequence + 1;
+    }
   }
   void take_part(const words::Part& part) {
     auto& open = open_.at(part.lane() == words::LIVE ? 0 : 1);

@@ -1,0 +1,186 @@
+// Goal: what a room holds under one of our keys counts only if it is ours. Method: a room that
+// holds what somebody else sent, with the rig of session_sync_test.cpp.
+
+#include "session_sync_rig.h"
+
+namespace pitbox {
+namespace {
+
+using namespace pitbox::testing;  // NOLINT(google-build-using-namespace): the tests' language.
+
+class SessionSyncIdentity : public SessionSyncRig {
+ protected:
+  void given_held_by_another(std::uint64_t sequence) {
+    room_.held[{kFile, sequence}] = std::string(16, 'x');
+  }
+  void given_held(std::uint64_t sequence) {
+    room_.held[{kFile, sequence}] = journal_.file(kFile).entries.at(sequence - 1).hashes[0].raw();
+  }
+  RangeSet told() {
+    RangeSet held;
+    for (const Acknowledged& report : taken(acknowledged_)) {
+      if (report.replaces) held.clear();
+      held.add_all(report.ranges);
+    }
+    return held;
+  }
+};
+
+RangeSet set_of(const std::vector<Range>& parts) {
+  RangeSet set;
+  for (const Range& part : parts) set.add(part);
+  return set;
+}
+
+TEST_F(SessionSyncIdentity, WhatAnotherBoxSentUnderOurKeyIsNotTakenForAcknowledged) {
+  given_entries(4);
+  given_held(1);
+  given_held(2);
+  given_held_by_another(3);
+  connect();
+  run(3);
+  const auto refused = taken(refused_);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_TRUE(refused[0].has_other_content);
+  EXPECT_EQ(told(), set_of({{1, 2}})) << "3 and 4 are to be journaled again";
+  EXPECT_TRUE(room_.arrivals.empty()) << "nothing more under this incarnation";
+  EXPECT_EQ(sync().pending(), 2U);
+}
+
+TEST_F(SessionSyncIdentity, WhatIsKnownIsNotCompared) {
+  given_entries(3);
+  connect();
+  run(2);
+  sync().closed(now_);
+  connect();
+  run(2);
+  EXPECT_EQ(to_range_set(room_.hello.incarnations(0).known()), set_of({{1, 3}}));
+  EXPECT_EQ(told(), set_of({{1, 3}}));
+  EXPECT_EQ(room_.arrivals.size(), 3U);
+  EXPECT_TRUE(taken(refused_).empty());
+}
+
+TEST_F(SessionSyncIdentity, AConflictWaitsForWhatIsUnderWay) {
+  given_entries(3);
+  connect();
+  room_.pending[{kFile, 2}] = std::string(16, 'x');
+  sync().update(now_, journal_.heads());
+  exchange();
+  words::Frame conflict;
+  conflict.mutable_conflict()->set_incarnation(kFile);
+  conflict.mutable_conflict()->set_first(2);
+  conflict.mutable_conflict()->set_last(2);
+  room_.send(conflict);
+  exchange();
+  sync().step(now_);
+  EXPECT_TRUE(taken(refused_).empty()) << "1 and 3 are under way and not answered";
+  run(2);
+  ASSERT_EQ(taken(refused_).size(), 1U);
+  EXPECT_EQ(told(), set_of({{1, 1}, {3, 3}})) << "only 2 is to be journaled again";
+}
+
+TEST_F(SessionSyncIdentity, ARefusalIsSaidAgainUntilTheRecorderActs) {
+  given_entries(1);
+  given_held_by_another(1);
+  connect();
+  run(1);
+  EXPECT_EQ(taken(refused_).size(), 1U);
+  run(5);
+  EXPECT_TRUE(taken(refused_).empty());
+  now_ += 30'000 * kMs;
+  run(1);
+  EXPECT_EQ(taken(refused_).size(), 1U);
+}
+
+TEST_F(SessionSyncIdentity, ASessionWithARefusedFileIsNotFinished) {
+  given_entries(1);
+  given_held_by_another(1);
+  journal_.ended = true;
+  connect();
+  run(5);
+  EXPECT_FALSE(sync().is_complete());
+  EXPECT_FALSE(room_.finished.has_value());
+}
+
+TEST_F(SessionSyncIdentity, AFileThatIsSealedIsSentThoughTheRoomKnowsItsContinuation) {
+  given_entries(3);
+  given_held(1);
+  given_held_by_another(4);  // Beyond its end.
+  connect();
+  run(2);
+  auto refused = taken(refused_);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_FALSE(refused[0].has_other_content);
+  EXPECT_TRUE(room_.arrivals.empty()) << "it may grow into what the room holds";
+  journal_.sealed = true;
+  journal_.ended = true;
+  sync().update(now_, journal_.heads());
+  run(3);
+  EXPECT_EQ(arrived(), (std::vector<std::uint64_t>{2, 3}));
+  EXPECT_TRUE(sync().is_complete());
+  EXPECT_TRUE(taken(refused_).empty());
+}
+
+TEST_F(SessionSyncIdentity, ATombstoneOfAnotherBoxDoesNotKeepOursBack) {
+  given_entries(2);
+  given_held(1);
+  given_held(2);
+  room_.answered = {{kFile, 2}};  // Without a content.
+  connect();
+  run(2);
+  EXPECT_EQ(arrived(), (std::vector<std::uint64_t>{2}));
+}
+
+TEST_F(SessionSyncIdentity, AnAckOfWhatWasNotSentSaysNothingOfIt) {
+  given_entries(3);
+  connect();
+  run(1);
+  commit_more(2);
+  words::Frame ack;
+  ack.mutable_ack()->set_incarnation(kFile);
+  ack.mutable_ack()->set_through(5);
+  ASSERT_TRUE(sync().received(now_, serialise(ack)).ok());
+  sync().step(now_);
+  EXPECT_EQ(told(), set_of({{1, 3}}));
+}
+
+TEST_F(SessionSyncIdentity, WhatTheRoomHadNoPlaceToShowIsComparedNextTime) {
+  given_entries(4);
+  for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) given_held(sequence);
+  room_.shown_from = 3;
+  connect();
+  run(5);
+  EXPECT_EQ(arrived(), (std::vector<std::uint64_t>{4})) << "neither held nor to be sent";
+  EXPECT_EQ(told(), set_of({{3, 4}}));
+  run(110);
+  ASSERT_TRUE(verdict_.has_value());
+  EXPECT_EQ(verdict_->reason, LinkReason::kNone);
+  sync().closed(now_);
+  room_.shown_from = 0;
+  journal_.ended = true;
+  sync().update(now_, journal_.heads());
+  connect();
+  run(3);
+  EXPECT_EQ(room_.arrivals.size(), 1U);
+  EXPECT_EQ(told(), set_of({{1, 4}}));
+  EXPECT_TRUE(sync().is_complete());
+}
+
+TEST_F(SessionSyncIdentity, WhatCannotBeReadForAComparisonIsComparedNextTime) {
+  given_entries(2);
+  given_held(2);
+  journal_.busy = true;
+  connect();
+  journal_.busy = false;
+  run(200);
+  ASSERT_TRUE(verdict_.has_value());
+  EXPECT_EQ(arrived(), (std::vector<std::uint64_t>{1}));
+  sync().closed(now_);
+  connect();
+  run(3);
+  EXPECT_EQ(room_.again, 0);
+  EXPECT_EQ(told(), set_of({{1, 2}}));
+}
+
+}  // namespace
+}  // namespace pitbox
