@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::int64_t kBoxApplicationId = 0x50424231;  // "PBB1"
 // 2: the order of the sessions, and the room in which one is complete. 3: what retention removed.
-constexpr std::int64_t kBoxFormat = 3;
+// 4: which store of the room acknowledged.
+constexpr std::int64_t kBoxFormat = 4;
 constexpr int kBoxBusyMs = 500;
 
 constexpr char kCreate[] =
@@ -43,6 +44,9 @@ constexpr char kToForm3[] =
     "CREATE TABLE evicted(incarnation TEXT NOT NULL, first INTEGER NOT NULL, "
     "last INTEGER NOT NULL, PRIMARY KEY(incarnation, first)) WITHOUT ROWID;"
     "PRAGMA user_version = 3";
+constexpr char kToForm4[] =
+    "ALTER TABLE files ADD COLUMN acknowledged_by TEXT NOT NULL DEFAULT '0000000000000000';"
+    "PRAGMA user_version = 4";
 
 constexpr std::array kStates = {FileState::kLive, FileState::kAside, FileState::kQuarantined,
                                 FileState::kMissing};
@@ -75,7 +79,8 @@ Status migrate_box(Database& database) {
   if (!transaction.ok()) return transaction.status();
   Status status;
   if (form.value() < 2) status = database.exec(kToForm2);
-  if (status.ok()) status = database.exec(kToForm3);
+  if (status.ok() && form.value() < 3) status = database.exec(kToForm3);
+  if (status.ok()) status = database.exec(kToForm4);
   if (status.ok()) status = transaction.value().commit();
   return status;
 }
@@ -120,7 +125,9 @@ Status load_file(const Statement& row, BoxContents& box) {
   const auto token = parse_hex_id(row.text(6));
   const auto state = parse_state(row.text(7));
   const auto rekeyed_from = parse_hex_id(row.text(11));
-  if (!incarnation.ok() || !session.ok() || !token.ok() || !state || !rekeyed_from.ok()) {
+  const auto acknowledged_by = parse_hex_id(row.text(13));
+  if (!incarnation.ok() || !session.ok() || !token.ok() || !state || !rekeyed_from.ok() ||
+      !acknowledged_by.ok()) {
     return Status::corrupt("a file's row");
   }
   FileRecord file;
@@ -137,6 +144,7 @@ Status load_file(const Statement& row, BoxContents& box) {
   file.needs_plain = row.integer(10) != 0;
   file.rekeyed_from = rekeyed_from.value();
   file.reason = row.text(12);
+  file.acknowledged_by = acknowledged_by.value();
   box.files.emplace(file.incarnation, std::move(file));
   return {};
 }
@@ -176,8 +184,9 @@ Result<BoxContents> load_box(Database& database) {
                 [&](Statement& row) { return load_session(row, box); });
   if (!status.ok()) return status;
   status = each(database,
-                "SELECT incarnation, session, number, file, device, inode, token, state, first, "
-                "last, needs_plain, rekeyed_from, reason FROM files",
+                std::string("SELECT incarnation, session, number, file, device, inode, token, "
+                            "state, first, last, needs_plain, rekeyed_from, reason, ") +
+                    (form.value() < 4 ? "'0000000000000000'" : "acknowledged_by") + " FROM files",
                 [&](Statement& row) { return load_file(row, box); });
   if (!status.ok()) return status;
   status = load_ranges(database, "acknowledged", &FileRecord::acknowledged, box);
@@ -252,11 +261,12 @@ Status put_file(Database& database, const FileRecord& file) {
   const std::string path = file.file.string();
   const std::string token = hex_id(file.token);
   const std::string rekeyed_from = hex_id(file.rekeyed_from);
+  const std::string acknowledged_by = hex_id(file.acknowledged_by);
   Status status =
       run(database,
           "INSERT OR REPLACE INTO files(incarnation, session, number, file, device, inode, token, "
-          "state, first, last, needs_plain, rekeyed_from, reason) "
-          "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          "state, first, last, needs_plain, rekeyed_from, reason, acknowledged_by) "
+          "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
           [&](Statement& row) {
             row.bind_text(1, incarnation)
                 .bind_text(2, session)
@@ -270,7 +280,8 @@ Status put_file(Database& database, const FileRecord& file) {
                 .bind_u64(10, file.last)
                 .bind(11, file.needs_plain ? 1 : 0)
                 .bind_text(12, rekeyed_from)
-                .bind_text(13, file.reason);
+                .bind_text(13, file.reason)
+                .bind_text(14, acknowledged_by);
           });
   return status.ok() ? put_ranges(database, "acknowledged", incarnation, file.acknowledged)
                      : status;

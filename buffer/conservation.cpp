@@ -133,7 +133,7 @@ EntryTerms entry_terms(Range issued, const RangeSet& acknowledged, const RangeSe
   if (issued.first > issued.last) return terms;
   // What was evicted stays so, also when the room acknowledges the tombstone.
   RangeSet held = acknowledged;
-  for (const Range& range : evicted.ranges()) held.remove(range);
+  held.remove_all(evicted);
   terms.acknowledged = held.count();
   terms.evicted = evicted.count();
   held.add_all(evicted);

@@ -79,7 +79,8 @@ struct FileHead {
   std::uint64_t last = 0;   // Greatest durable sequence that may be sent.
   std::uint64_t rekeyed_from = 0;
   bool sealed = false;    // Nothing more will be appended.
-  RangeSet acknowledged;  // As far as the recorder has written it down.
+  RangeSet acknowledged;  // As far as the recorder has written it down...
+  std::uint64_t acknowledged_by = 0;  // ...by which store of the room; 0: see Acknowledged.
   RangeSet removed;       // Batches that were deleted here.
   RangeSet evicted;       // What tombstones answer for: not to be sent any more.
 };
@@ -103,6 +104,9 @@ struct Acknowledged {
   // False: add these.
   bool replaces = false;
   RangeSet ranges;
+  // With `replaces`: which store of the room holds them, with our content. 0: not all of it was
+  // compared yet (or the room's stores have no id).
+  std::uint64_t store = 0;
 };
 // Whose word it is: where the room is reached, and the id of its store since that was last opened
 // (ROOM.md, "Welcome"; 0: it has none).
@@ -125,9 +129,9 @@ struct IncarnationRefused {
   Uuid session;
   std::uint64_t incarnation = 0;
   std::string reason;
-  // False: nothing more may be appended to it; what it has is as good as ever. True: what the room
-  // does not hold of it goes under another incarnation.
-  bool has_other_content = false;
+  // Nothing more may be appended to it. These of its sequences, of which the room has another
+  // content, go under another incarnation; everything else in it is as good as ever.
+  RangeSet conflicts;
 };
 
 }  // namespace pitbox

@@ -65,6 +65,13 @@ using EvictedRanges = std::map<std::uint64_t, RangeSet>;
 
 // Named counters, as in docs/journal.md ("Counters"), e.g. "messages.decoded".
 using Counters = std::map<std::string, std::uint64_t>;
+inline std::uint64_t value_or(const Counters& counters, const std::string& name,
+                              std::uint64_t otherwise) {
+  const auto found = counters.find(name);
+  return found == counters.end() ? otherwise : found->second;
+}
+// The recorder's mark: which store of the room acknowledged what a file says is acknowledged.
+inline constexpr const char* kAcknowledgedBy = "room.store";
 
 struct NewBatch {
   std::string car;

@@ -237,7 +237,7 @@ void Recorder::publish_snapshot(BootNs now) {
   snapshot.last_commit_took_ns = last_commit_took_ns_;
   snapshot.law_violations = law_violations_;
   snapshot.last_violation = last_violation_;
-  snapshot.rekeying = rekeying_from_ != 0 || ended_rekeying_ != nullptr;
+  snapshot.rekeying = rekeying_ != nullptr || ended_rekeying_ != nullptr;
   snapshot.space = space_.space();
   snapshot.is_starving = is_starving_;
   snapshot.error = error_;

@@ -190,10 +190,9 @@ class Recorder {
 
   // recorder_rekey.cpp: what the room refuses.
   void refuse(const IncarnationRefused& refused, BootNs now);
-  void refuse_live(bool has_other_content, const std::string& why, BootNs now);
-  bool open_rekeying(BootNs now);
+  void rekey_open(const FileHead& head, const RangeSet& spared, BootNs now);
   std::size_t rekey(BootNs now);
-  void rekey_ended(const Uuid& session, const FileHead& head, BootNs now);
+  void rekey_ended(const Uuid& session, const FileHead& head, const RangeSet& spared, BootNs now);
   std::size_t step_ended_rekeying(BootNs now);
 
   // recorder_retention.cpp: making room.
@@ -204,6 +203,7 @@ class Recorder {
   bool bury(const RetainedFile& file, Evicted evicted, BootNs now);
   bool bury_in_ended(const RetainedFile& file, const Evicted& evicted, BootNs now);
   bool bury_lost(BootNs now);
+  bool bury_again(const RetainedFile& file, BootNs now);
   void make_room_to_journal(BootNs now);
 
   // Constant after construction.
@@ -262,13 +262,11 @@ class Recorder {
   LinkReports link_reports_;
   RangeSet acknowledged_;  // For the next commit.
   bool acknowledged_replaces_ = false;
+  std::uint64_t acknowledged_by_ = 0;  // Of the live file: FileHead::acknowledged_by.
   std::int64_t acknowledged_bytes_ = 0;
   std::unique_ptr<JournalReader> sizes_;  // For bytes_of().
   EntryTerms sealed_;                     // Of the session's other files.
-  std::unique_ptr<Rekeying> rekeying_;
-  std::uint64_t rekeying_from_ = 0;  // Incarnation; 0: none...
-  Range rekeying_range_;             // ...and what of it is not copied yet.
-
+  std::unique_ptr<Rekeying> rekeying_;             // Of the open session; null: none.
   std::unique_ptr<EndedRekeying> ended_rekeying_;  // Of another session; null: none.
 
   // Making room.

@@ -60,14 +60,13 @@ bool Recorder::commit_chunk(Rekeying::Chunk chunk, std::uint64_t from, const Ran
                             BootNs now) {
   Draft draft{.commit = {}, .after = intake_.conservation(), .anchor = anchor_, .rows = 0};
   if (chunk.anchor) add_anchor(draft, *chunk.anchor);
-  rekeying_range_.first = chunk.next;
   draft.after.entries_rekeyed += chunk.entries;  // As records they were counted the first time.
   draft.after.entries.evicted[static_cast<std::size_t>(EvictReason::kRekeyed)] += answered.count();
   if (!answered.empty()) draft.commit.evicted[from] = answered;
   draft.after.bytes_evicted += chunk.bytes;
   Rekeying::append(std::move(chunk), draft.commit);
   count(draft);
-  return write(std::move(draft), now);  // If it fails, the marks of the last commit count.
+  return write(std::move(draft), now);
 }
 
 void Recorder::add_anchor(Draft& draft, const ClockReading& reading) const {
@@ -161,10 +160,17 @@ void Recorder::count(Draft& draft) const {
   RangeSet held = acknowledged_replaces_ ? RangeSet{} : journal_->acknowledged();
   held.add_all(acknowledged_);
   RangeSet evicted = live_evicted();
-  std::uint64_t evicted_of_sealed = 0;  // Only what was pending is ever evicted.
+  std::uint64_t evicted_of_sealed = 0;  // What was pending.
   for (const auto& [incarnation, ranges] : commit.evicted) {
-    const bool is_live = incarnation == journal_->incarnation();
-    is_live ? evicted.add_all(ranges) : void(evicted_of_sealed += ranges.count());
+    if (incarnation == journal_->incarnation()) {
+      evicted.add_all(ranges);
+      continue;
+    }
+    RangeSet news = ranges;
+    if (const std::optional<FileHead> head = find_head(incarnation)) {
+      news.remove_all(head->evicted);
+    }
+    evicted_of_sealed += news.count();
   }
   const EntryTerms live = entry_terms({1, journal_->last_sequence() + entries}, held, evicted);
   after.entries.acknowledged = sealed_.acknowledged + live.acknowledged;
@@ -184,9 +190,7 @@ void Recorder::count(Draft& draft) const {
 void Recorder::add_marks(Counters& counters, bool is_announced) const {
   counters["session.announced"] = is_announced ? 1 : 0;
   counters["session.automatic"] = session_is_automatic_ ? 1 : 0;
-  counters["rekey.incarnation"] = rekeying_from_;
-  counters["rekey.next"] = rekeying_range_.first;
-  counters["rekey.last"] = rekeying_range_.last;
+  counters[kAcknowledgedBy] = acknowledged_by_;
 }
 
 bool Recorder::write(Draft draft, BootNs now) {
@@ -304,7 +308,8 @@ bool Recorder::replace_journal(std::uint64_t rekeyed_from, std::string_view reas
   const Acknowledged late{.session = journal_->session().id,
                           .incarnation = journal_->incarnation(),
                           .replaces = acknowledged_replaces_,
-                          .ranges = std::exchange(acknowledged_, {})};
+                          .ranges = std::exchange(acknowledged_, {}),
+                          .store = acknowledged_by_};
   const auto late_bytes = static_cast<std::uint64_t>(std::exchange(acknowledged_bytes_, 0));
   acknowledged_replaces_ = false;
   auto next = store_->replace(std::move(journal_), carry, rekeyed_from, reason);

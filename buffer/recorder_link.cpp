@@ -43,7 +43,7 @@ std::size_t Recorder::take_reports(BootNs now) {
   }
   work += take_completions(now);
   // One rekeying at a time; the next refusal waits in its queue.
-  if (rekeying_from_ == 0 && work == 0) {
+  if (rekeying_ == nullptr && ended_rekeying_ == nullptr && work == 0) {
     if (const auto refused = link_reports_.refused.try_pop()) {
       refuse(*refused, now);
       ++work;
@@ -91,6 +91,10 @@ void Recorder::acknowledge_live(const Acknowledged& report, BootNs now) {
   const RangeSet told = up_to(report.ranges, journal_->last_sequence());
   RangeSet after = told;
   if (!report.replaces) after.add_all(before);
+  if (report.replaces && report.store != acknowledged_by_) {
+    acknowledged_by_ = report.store;
+    note_due(now + to_ns(options_.flush_interval));
+  }
   if (after == before) return;
   if (report.replaces && !difference(before, after).empty()) {
     spdlog::warn("the room holds less than it acknowledged: what is missing is pending again");
@@ -189,6 +193,8 @@ void Recorder::publish_heads(BootNs now) {
                                    .rekeyed_from = journal_->rekeyed_from(),
                                    .sealed = false,
                                    .acknowledged = journal_->acknowledged(),
+                                   .acknowledged_by =
+                                       value_or(journal_->counters(), kAcknowledgedBy, 0),
                                    .removed = journal_->removed(),
                                    .evicted = live_evicted()});
   }

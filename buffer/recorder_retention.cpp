@@ -65,7 +65,7 @@ std::size_t Recorder::make_room(BootNs now) {
   std::erase_if(files, [&](const RetainedFile& file) {
     const bool is_ended =
         ended_rekeying_ != nullptr && file.incarnation == ended_rekeying_->incarnation();
-    return is_ended || (rekeying_from_ != 0 && file.incarnation == rekeying_from_);
+    return is_ended || (rekeying_ != nullptr && file.incarnation == rekeying_->incarnation());
   });
   const Giving giving = retention_.choose(files, chunk_of(shortage), shortage.is_dire);
   if (giving.how == Giving::How::kNothingLeft) {
@@ -157,9 +157,11 @@ bool Recorder::bury_in_ended(const RetainedFile& file, const Evicted& evicted, B
   return buried.ok();
 }
 
-// What was deleted because the room had it, and the room has it no more: nobody has it.
+// What was deleted because the room had it, and the room has it no more, or what went with an older
+// copy of a file: nobody has it.
 bool Recorder::bury_lost(BootNs now) {
   for (const RetainedFile& file : store_->retained(journal_.get())) {
+    if (!file.unanswered.empty()) return bury_again(file, now);
     Giving giving{.how = Giving::How::kBury, .file = file, .runs = {}};
     for (const Range& range : Retention::lost(file)) {
       if (giving.runs.size() == Retention::kRunsPerChoice) break;
@@ -170,6 +172,18 @@ bool Recorder::bury_lost(BootNs now) {
   }
   look_for_lost_ = false;
   return false;
+}
+
+// The tombstones went, and are written again; what they answer for is counted already.
+bool Recorder::bury_again(const RetainedFile& file, BootNs now) {
+  Giving giving{.how = Giving::How::kBury, .file = file, .runs = {}};
+  for (const Range& range : file.unanswered.ranges()) {
+    if (giving.runs.size() == Retention::kRunsPerChoice) break;
+    giving.runs.push_back({.range = range, .records = 0, .bytes = 0, .laps = {}});
+  }
+  Evicted evicted = evicted_of(giving, EvictReason::kRoomLost, now);
+  if (file.is_current) evicted.entries = 0;
+  return bury(file, std::move(evicted), now);
 }
 
 // While nothing can be journaled no tombstone can be written either; but what the room has may go,

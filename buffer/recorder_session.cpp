@@ -15,11 +15,6 @@
 namespace pitbox {
 namespace {
 
-std::uint64_t value_or(const Counters& counters, const std::string& name, std::uint64_t otherwise) {
-  const auto found = counters.find(name);
-  return found == counters.end() ? otherwise : found->second;
-}
-
 Status check_name(std::string_view what, std::string_view text) {
   if (text.size() <= kMaxSessionNameBytes && is_plain_text(text)) return {};
   return Status(Code::kRejected, std::string(what) + " must be at most " +
@@ -61,6 +56,11 @@ void Recorder::reload(BootNs now) {
   const Counters counters = journal_ != nullptr ? journal_->counters() : Counters{};
   intake_.forget();
   intake_.conservation() = Conservation::load(counters);
+  if (journal_ != nullptr) {
+    // An older copy of a journal does not count what it does not know of.
+    constexpr auto kLost = static_cast<std::size_t>(EvictReason::kRoomLost);
+    intake_.conservation().entries.evicted[kLost] += store_->unanswered(journal_->session().id);
+  }
   due_ns_ = kNever;
   oldest_message_ns_ = 0;
   changed_ = true;
@@ -80,9 +80,8 @@ void Recorder::reload(BootNs now) {
   }
   for (SourceReader& source : sources_) reload_source(source, counters, now);
   reload_absent_sources(counters);
+  acknowledged_by_ = value_or(counters, kAcknowledgedBy, 0);
   rekeying_.reset();
-  rekeying_from_ = value_or(counters, "rekey.incarnation", 0);
-  rekeying_range_ = {value_or(counters, "rekey.next", 1), value_or(counters, "rekey.last", 0)};
 }
 
 void Recorder::reload_source(SourceReader& source, const Counters& counters, BootNs now) {

@@ -66,7 +66,6 @@ Result<Rekeying::Chunk> Rekeying::next_chunk(BootNs now) {
     for (const Range& range : known.missing({range_.first, stop - 1})) unreadable.add(range);
     range_.first = stop;
   }
-  chunk.next = range_.first;
   chunk.done = stop > range_.last;
   chunk.unreadable = unreadable.count();
   add_tombstones(copied, "rekeyed", now, chunk);
@@ -85,7 +84,6 @@ void Rekeying::append(Chunk chunk, Commit& commit) {
 
 Rekeying::Chunk Rekeying::give_up(BootNs now) {
   Chunk chunk;
-  chunk.next = range_.last + 1;
   chunk.done = true;
   RangeSet rest;
   if (range_.first <= range_.last) {

@@ -1,11 +1,11 @@
 // Rekeying: journaling the unacknowledged entries of a refused incarnation again, under the new
 // one.
 //
-// A room refuses an incarnation when it knows sequences that the file never issued (the file is a
-// copy or was restored) or holds one of them with another content. The file is then read-only, and
-// what the room did not acknowledge is copied from it, oldest first, in chunks of bounded size
-// between live commits. A tombstone answers for each old range, in the chunk that copied it, so a
-// kill between two chunks neither loses an entry nor copies one twice.
+// A room that holds another content under some of a file's sequences (the file is a copy or was
+// restored) will not have them. The file is then read-only, and those entries are copied from it,
+// oldest first, in chunks of bounded size between live commits. A tombstone answers for each old
+// range, in the chunk that copied it, so a kill between two chunks neither loses an entry nor
+// copies one twice.
 //
 // Receive times belong to the boot that the clock anchor before them names. A chunk never spans two
 // boots; it names the anchor its entries need if that is not the one in force.
@@ -46,7 +46,6 @@ class Rekeying {
     std::uint64_t bytes = 0;     // Of what was read of that.
     std::uint64_t entries = 0;
     std::uint64_t unreadable = 0;
-    std::uint64_t next = 0;  // Where the next chunk begins.
     bool done = false;       // Nothing comes after this one.
   };
   // Puts a chunk behind what is in the commit already.

@@ -113,7 +113,7 @@ std::vector<Range> candidates(const RetainedFile& file, bool is_settled) {
     settled.add_all(file.removed);
     return settled.missing(Range{1, file.last});
   }
-  for (const Range& range : file.removed.ranges()) settled.remove(range);
+  settled.remove_all(file.removed);
   return settled.ranges();
 }
 
@@ -152,8 +152,8 @@ Retention::~Retention() = default;
 
 std::vector<Range> Retention::lost(const RetainedFile& file) {
   RangeSet lost = file.removed;
-  for (const Range& range : file.acknowledged.ranges()) lost.remove(range);
-  for (const Range& range : file.evicted.ranges()) lost.remove(range);
+  lost.remove_all(file.acknowledged);
+  lost.remove_all(file.evicted);
   return lost.ranges();
 }
 

@@ -66,6 +66,7 @@ class Adoption {
 
   void look_at(const SessionFolder& folder);
   void note_missing();
+  void note_shortened();
   BoxChange finish();
 
  private:
@@ -134,6 +135,7 @@ void Adoption::adopt(const SessionFolder& folder, const fs::path& file) {
   if (const FileRecord* before = changed(record.incarnation)) {
     // It was away for a while. What the room holds of it was written down here.
     record.acknowledged.add_all(before->acknowledged);
+    if (record.acknowledged_by != before->acknowledged_by) record.acknowledged_by = 0;
     record.evicted.add_all(before->evicted);
   }
   files_[record.incarnation] = record;
@@ -189,6 +191,28 @@ void Adoption::note_missing() {
     FileRecord& missing = *changed(incarnation);
     missing.state = FileState::kMissing;
     missing.reason = "the file is not there";
+  }
+}
+
+// What is to be sent may be less than box.db knows: batches were deleted and it could not be told, or
+// an older copy of the file was put back. What is gone is gone: if the room does not have it, a
+// tombstone will say so.
+void Adoption::note_shortened() {
+  for (const auto& [incarnation, known] : known_.files) {
+    const auto session = known_.sessions.find(known.session);
+    const bool is_wanted = known.state == FileState::kAside && !files_.contains(incarnation) &&
+                           session != known_.sessions.end() && !session->second.complete;
+    if (!is_wanted) continue;
+    auto reader = JournalReader::open(root_ / known.file);
+    if (!reader.ok() || reader.value()->incarnation() != incarnation) continue;
+    const auto last = reader.value()->last_sequence();
+    const auto removed = reader.value()->removed();
+    if (!last.ok() || !removed.ok()) continue;
+    RangeSet gone = known.removed;
+    gone.add_all(removed.value());
+    if (last.value() < known.last) gone.add(Range{last.value() + 1, known.last});
+    if (gone == known.removed) continue;
+    changed(incarnation)->removed = gone;
   }
 }
 
@@ -250,6 +274,7 @@ Status SessionStore::State::reconcile() {
   Adoption adoption(root, known);
   for (const SessionFolder& folder : session_folders(root)) adoption.look_at(folder);
   adoption.note_missing();
+  adoption.note_shortened();
   BoxChange change = adoption.finish();
   for (const auto& [incarnation, file] : known.files) {
     if (!file.needs_plain || file.state != FileState::kAside) continue;
@@ -263,6 +288,29 @@ Status SessionStore::State::reconcile() {
   }
   if (change.sessions.empty() && change.files.empty() && change.positions.empty()) return {};
   return put(change);
+}
+
+// What box.db says tombstones answer for, and no journal of the session does.
+void SessionStore::State::find_unanswered() {
+  std::map<Uuid, EvictedRanges> told;
+  for (const auto& [incarnation, file] : known.files) {
+    const bool is_there = file.state == FileState::kLive || file.state == FileState::kAside;
+    const auto session = known.sessions.find(file.session);
+    if (!is_there || session == known.sessions.end() || session->second.complete) continue;
+    EvictedRanges& all = told[file.session];
+    auto reader = JournalReader::open(path_of(file));
+    if (!reader.ok()) continue;
+    const auto evicted = reader.value()->evicted();
+    if (!evicted.ok()) continue;
+    for (const auto& [other, ranges] : evicted.value()) all[other].add_all(ranges);
+  }
+  for (const auto& [incarnation, file] : known.files) {
+    const auto session = told.find(file.session);
+    if (session == told.end() || file.evicted.empty()) continue;
+    RangeSet open = file.evicted;
+    open.remove_all(session->second[incarnation]);
+    if (!open.empty()) unanswered[incarnation] = std::move(open);
+  }
 }
 
 }  // namespace pitbox

@@ -2,6 +2,7 @@
 // docs/journal.md, "Identity", has the argument in prose.
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "buffer/journal_schema.h"
@@ -30,6 +31,9 @@ Status read_as_aside(JournalReader& reader, FileRecord& file) {
   file.first = first.value();
   file.last = last.value();
   file.acknowledged = std::move(acknowledged).take();
+  const auto counters = reader.counters();
+  if (!counters.ok()) return counters.status();
+  file.acknowledged_by = value_or(counters.value(), kAcknowledgedBy, 0);
   return {};
 }
 
@@ -149,6 +153,12 @@ Result<std::unique_ptr<Journal>> SessionStore::State::take_over(const SessionRec
     if (!is_newest && file.state != FileState::kLive) continue;
     Status status = set_aside(file, why, is_newest ? &next : nullptr);
     if (!status.ok()) return status;
+    // An older copy has not issued what was evicted of a newer one.
+    const Range never{file.last + 1, std::numeric_limits<std::uint64_t>::max()};
+    file.evicted.remove(never);
+    if (const auto open = unanswered.find(file.incarnation); open != unanswered.end()) {
+      open->second.remove(never);
+    }
     if (is_newest && file.state == FileState::kAside) {
       next.cut_incarnation = file.incarnation;
       next.cut_sequence = file.last;

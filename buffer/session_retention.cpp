@@ -47,7 +47,10 @@ std::vector<RetainedFile> SessionStore::retained(const Journal* live) const {
                      .is_current = live != nullptr && live->session().id == file.session,
                      .acknowledged = file.acknowledged,
                      .evicted = file.evicted,
-                     .removed = file.removed});
+                     .removed = file.removed,
+                     .unanswered = {}});
+    const auto open = state_->unanswered.find(file.incarnation);
+    if (open != state_->unanswered.end()) files.back().unanswered = open->second;
     if (candidate.session->complete) files.back().acknowledged.add(Range{1, file.last});
   }
   if (live == nullptr || live->last_sequence() == 0) return files;
@@ -59,7 +62,8 @@ std::vector<RetainedFile> SessionStore::retained(const Journal* live) const {
                     .is_current = true,
                     .acknowledged = live->acknowledged(),
                     .evicted = {},
-                    .removed = live->removed()};
+                    .removed = live->removed(),
+                    .unanswered = {}};
   const auto evicted = live->evicted().find(live->incarnation());
   if (evicted != live->evicted().end()) last.evicted = evicted->second;
   files.push_back(std::move(last));
@@ -84,8 +88,20 @@ Status SessionStore::remove(std::uint64_t incarnation, const std::vector<Range>&
   if (!is_plain.ok()) return is_plain.status();
   for (const Range& range : ranges) file.removed.add(range);
   file.needs_plain = needed_plain || !is_plain.value();
+  // It is so, whether or not box.db can be told; the journal says it at the next start.
+  state.known.files[incarnation] = file;
   return state.put(
       {.sessions = {}, .files = {file}, .positions = {}, .gone_of = {file.incarnation}});
+}
+
+std::uint64_t SessionStore::unanswered(const Uuid& session) const {
+  std::uint64_t sum = 0;
+  for (const auto& [incarnation, ranges] : state_->unanswered) {
+    const auto file = state_->known.files.find(incarnation);
+    const bool is_its = file != state_->known.files.end() && file->second.session == session;
+    if (is_its) sum += ranges.count();
+  }
+  return sum;
 }
 
 Status SessionStore::note_evicted(const EvictedRanges& evicted) {

@@ -35,6 +35,8 @@ struct SessionStore::State {
   BoxContents known;  // What box.db says, and positions seen since.
   std::optional<Replacement> pending;
   RoomIdentity seen;  // The latest.
+  // By incarnation: RetainedFile::unanswered. As the files say it when the store is opened.
+  std::map<std::uint64_t, RangeSet> unanswered;
 
   State() = default;
   State(const State&) = delete;
@@ -70,6 +72,7 @@ struct SessionStore::State {
   // backup, or a damaged box.db.
   Status reconcile();
   Status choose_box_id();
+  void find_unanswered();
 };
 
 // When a file stops being live: reads how far it counts, what the room holds of it, what is gone.

@@ -230,6 +230,9 @@ void SessionStore::State::remember(const Journal& journal) {
 Status SessionStore::State::learn_evicted(const EvictedRanges& evicted) {
   BoxChange change{.sessions = {}, .files = {}, .positions = {}};
   for (const auto& [incarnation, ranges] : evicted) {
+    if (const auto open = unanswered.find(incarnation); open != unanswered.end()) {
+      open->second.remove_all(ranges);
+    }
     const auto found = known.files.find(incarnation);
     if (found == known.files.end()) continue;
     FileRecord file = found->second;
@@ -279,6 +282,7 @@ Result<std::unique_ptr<SessionStore>> SessionStore::open(const fs::path& state_d
   state->known = std::move(box.value().contents);
   Status status = state->choose_box_id();
   if (status.ok()) status = state->reconcile();
+  if (status.ok()) state->find_unanswered();
   if (!status.ok()) return std::move(status).within(step);
   return std::unique_ptr<SessionStore>(new SessionStore(std::move(state)));
 }
@@ -324,6 +328,7 @@ Result<std::unique_ptr<Journal>> SessionStore::replace(std::unique_ptr<Journal> 
   old.state = FileState::kAside;
   old.last = journal->last_sequence();
   old.acknowledged = journal->acknowledged();
+  old.acknowledged_by = value_or(journal->counters(), kAcknowledgedBy, 0);
   note_gone(*journal, old);
   old.reason = reason;
   // A seal is a courtesy to a healthy file; the cut is what counts.
@@ -356,6 +361,7 @@ Status SessionStore::end(std::unique_ptr<Journal> journal) {
   file.state = FileState::kAside;
   file.last = journal->last_sequence();
   file.acknowledged = journal->acknowledged();
+  file.acknowledged_by = value_or(journal->counters(), kAcknowledgedBy, 0);
   note_gone(*journal, file);
   file.needs_plain = !sealed.ok();
   file.reason = "the session ended";
@@ -390,6 +396,7 @@ Result<JournalHeads> SessionStore::heads(const Journal* live) {
                             .rekeyed_from = file->rekeyed_from,
                             .sealed = true,
                             .acknowledged = file->acknowledged,
+                            .acknowledged_by = file->acknowledged_by,
                             .removed = file->removed,
                             .evicted = file->evicted});
     }
@@ -411,12 +418,18 @@ Status SessionStore::acknowledge(const Acknowledged& acknowledged) {
     return {Code::kRejected, "no such file that is not live: " + hex_id(acknowledged.incarnation)};
   }
   FileRecord file = found->second;
-  if (acknowledged.replaces) file.acknowledged.clear();
+  if (acknowledged.replaces) {
+    file.acknowledged.clear();
+    file.acknowledged_by = acknowledged.store;
+  }
   for (Range range : acknowledged.ranges.ranges()) {
     range.last = std::min(range.last, file.last);
     if (range.first <= range.last) file.acknowledged.add(range);
   }
-  if (file.acknowledged == found->second.acknowledged) return {};
+  if (file.acknowledged == found->second.acknowledged &&
+      file.acknowledged_by == found->second.acknowledged_by) {
+    return {};
+  }
   return state.put({.sessions = {}, .files = {file}, .positions = {}, .is_durable = false});
 }
 

@@ -51,6 +51,8 @@ struct RetainedFile {
   RangeSet acknowledged;    // All of it where the room said that the session is complete.
   RangeSet evicted;
   RangeSet removed;
+  // Of `evicted`: the tombstones that answered for it went with an older copy of a journal.
+  RangeSet unanswered;
 };
 
 class SessionStore {
@@ -101,6 +103,8 @@ class SessionStore {
   // Deletes batches of a file that is not live (journal_removal.h). kTryAgain: a reader is in the
   // way.
   Status remove(std::uint64_t incarnation, const std::vector<Range>& ranges);
+  // How many sequences of the session's files are RetainedFile::unanswered.
+  std::uint64_t unanswered(const Uuid& session) const;
   // The live journal's tombstones answer for these, durably.
   Status note_evicted(const EvictedRanges& evicted);
   // Tombstones for a session that is over: in a file of their own, sealed at once, which carries on

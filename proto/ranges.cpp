@@ -83,6 +83,10 @@ std::vector<Range> RangeSet::missing(Range within) const {
   return out;
 }
 
+void RangeSet::remove_all(const RangeSet& other) {
+  for (const Range& range : other.ranges()) remove(range);
+}
+
 std::vector<Range> RangeSet::within(Range range) const {
   std::vector<Range> out;
   if (range.first > range.last) return out;

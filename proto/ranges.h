@@ -21,6 +21,7 @@ class RangeSet {
   void add(std::uint64_t sequence) { add(Range{sequence, sequence}); }
   void add_all(const RangeSet& other);
   void remove(Range range);
+  void remove_all(const RangeSet& other);
   void clear() { ranges_.clear(); }
 
   bool contains(std::uint64_t sequence) const;

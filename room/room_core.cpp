@@ -77,6 +77,8 @@ void RoomCore::hello(ConnectionId id, const words::Hello& hello, Clock::time_poi
   box_.emplace(id, box.value());
   Known known;
   for (const words::IncarnationState& state : hello.incarnations()) {
+    // What it knows of another store says nothing of this one.
+    if (state.known_store() != options_.store_id) continue;
     known[state.incarnation()] = to_range_set(state.known());
   }
   welcome(id, &box_->id, known);

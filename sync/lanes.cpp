@@ -32,7 +32,7 @@ void FileLanes::set_gone(RangeSet gone) {
   if (gone == gone_) return;
   gone_ = std::move(gone);
   settled_.add_all(gone_);
-  for (const Range& range : gone_.ranges()) pulled_.remove(range);
+  pulled_.remove_all(gone_);
 }
 
 void FileLanes::add_laps(const std::vector<std::uint64_t>& sequences) {

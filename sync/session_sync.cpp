@@ -45,20 +45,21 @@ void SessionSync::update(BootNs now, const SessionHeads& heads) {
     order_.push_back(head.incarnation);
     auto it = files_.find(head.incarnation);
     if (it == files_.end()) {
-      File file{.head = head, .lanes = FileLanes(options_.lanes, head.first, head.last)};
+      File file{.head = head,
+                .lanes = FileLanes(options_.lanes, head.first, head.last),
+                .known = head.acknowledged,
+                .known_store = head.acknowledged_by};
       it = files_.emplace(head.incarnation, std::move(file)).first;
     } else {
       it->second.head = head;
       it->second.lanes.advance(now, head.first, head.last);
       it->second.awaits_seal = it->second.awaits_seal && !head.sealed;
     }
-    RangeSet gone = head.removed;
-    gone.add_all(head.evicted);
-    it->second.lanes.set_gone(std::move(gone));
+    it->second.lanes.set_gone(gone_of(it->second));
   }
   std::erase_if(files_, [&](const auto& item) {
     if (std::find(order_.begin(), order_.end(), item.first) != order_.end()) return false;
-    forget_in_flight(item.first, true);
+    forget_in_flight(item.first);
     return true;
   });
 }
@@ -90,11 +91,10 @@ void SessionSync::closed(BootNs /*now*/) {
     file.announced = false;
     file.welcomed = false;
     file.awaits_seal = false;
-    file.conflicts = false;
     file.refusal.clear();
+    file.conflicts.clear();
     file.beyond = 0;
-    file.disputed.clear();
-    file.is_doubtful = false;
+    file.doubtful.clear();
   }
 }
 
@@ -117,19 +117,27 @@ void SessionSync::say_hello() {
     state.set_first(head.first);
     state.set_last(head.last);
     state.set_rekeyed_from(head.rekeyed_from);
-    add_ranges(known_of(file), std::min(kMaxKnownRanges, ranges_left), state.mutable_known());
+    // What is gone here could not be compared.
+    RangeSet known = file.known;
+    known.add_all(gone_of(file));
+    add_ranges(known, std::min(kMaxKnownRanges, ranges_left), state.mutable_known());
+    state.set_known_store(file.known_store);
     ranges_left -= state.known_size();
   }
   control_.push_back(serialise(frame));
 }
 
-// Held with our content, or answered by a tombstone of ours.
-RangeSet SessionSync::known_of(const File& file) {
-  RangeSet known = file.lanes.held();
-  known.add_all(file.head.acknowledged);
-  known.add_all(file.head.removed);
-  known.add_all(file.head.evicted);
-  return known;
+RangeSet SessionSync::gone_of(const File& file) {
+  RangeSet gone = file.head.removed;
+  gone.add_all(file.head.evicted);
+  return gone;
+}
+
+// Conflicts that wait for the recorder: once journaled again they are gone.
+RangeSet SessionSync::unresolved_of(const File& file) {
+  RangeSet unresolved = file.conflicts;
+  unresolved.remove_all(gone_of(file));
+  return unresolved;
 }
 
 bool SessionSync::may_send_bulk(BootNs now) {
@@ -150,9 +158,7 @@ bool SessionSync::has_room(Lane lane) const {
 }
 
 std::optional<std::uint64_t> SessionSync::next_sequence(File& file, Lane lane, BootNs now) const {
-  if (!file.welcomed || file.awaits_seal || file.conflicts || now < file.readable_at) {
-    return std::nullopt;
-  }
+  if (!file.welcomed || file.awaits_seal || now < file.readable_at) return std::nullopt;
   return lane == kLive ? file.lanes.next_live(now) : file.lanes.next_backfill();
 }
 
@@ -342,14 +348,15 @@ bool SessionSync::everything_sent() const {
   if (!in_flight_.empty() || open_entries_[kLive] || open_entries_[kBackfill]) return false;
   return std::all_of(files_.begin(), files_.end(), [](const auto& item) {
     const File& file = item.second;
-    return file.welcomed && !file.conflicts && !file.is_doubtful && file.lanes.drained();
+    return file.welcomed && unresolved_of(file).empty() && file.doubtful.empty() &&
+           file.lanes.drained();
   });
 }
 
 // The next Welcome shows what this one had no room for, or what we could not read.
 bool SessionSync::wants_to_compare(BootNs now) {
   const bool is_any = std::any_of(files_.begin(), files_.end(),
-                                  [](const auto& item) { return item.second.is_doubtful; });
+                                  [](const auto& item) { return !item.second.doubtful.empty(); });
   return is_any && welcomed_ && now - opened_at_ >= to_ns(options_.compare_again_after) &&
          in_flight_.empty() && is_idle(now);
 }

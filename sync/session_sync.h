@@ -17,10 +17,10 @@
 // sent. What the room holds is reported to the recorder: all of it after a Welcome (which wins over
 // what we thought), then what is new.
 //
-// Another content under one of our keys takes the file out of use for this connection, once what is
-// under way is answered; sequences beyond the last of a file that is still appended to stop it
-// until it is sealed. Both are reported as IncarnationRefused, again with each Welcome that shows
-// it.
+// Where the room has another content under one of our keys, that entry is not sent again under it;
+// sequences beyond the last that we issued show the same to come. Both are reported as
+// IncarnationRefused, again and again until the recorder has acted; a file that is still appended to
+// is not sent from until it is sealed.
 //
 // Threads: one (the link's). Limits: bytes in flight by pacing.h; two open entries; reports are
 // kept and coalesced per file while a hand-over queue is full; a file that cannot be read is tried
@@ -159,14 +159,15 @@ class SessionSync {
     FileLanes lanes;
     bool announced = false;  // In this connection's Hello.
     bool welcomed = false;   // On this connection: may be sent from.
-    bool awaits_seal = false;  // The room holds more than it issued: it must not grow.
-    bool conflicts = false;    // With the room's content. Nothing more of it is sent.
-    std::string refusal{};     // Why either of them; empty if neither.
+    bool awaits_seal = false;  // It must not grow: see conflicts and beyond.
+    std::string refusal{};     // Why it is refused; empty if it is not.
     BootNs report_refusal_at = 0;
+    RangeSet conflicts{};  // The room has another content.
     std::uint64_t beyond = 0;  // Greatest sequence that the room holds, if we never issued it.
-    // What an Ack does not make ours: the room has another content, or we could not compare it...
-    RangeSet disputed{};
-    bool is_doubtful = false;  // ...the latter of some of it.
+    // Held by that store of the room, with our content.
+    RangeSet known{};
+    std::uint64_t known_store = 0;
+    RangeSet doubtful{};  // Held by the room, and not compared yet.
     bool held_unreported = false;  // All of it, after a Welcome.
     RangeSet unreported{};         // Since then.
     BootNs readable_at = 0;
@@ -191,7 +192,8 @@ class SessionSync {
 
   // Sending (session_sync.cpp).
   void say_hello();
-  static RangeSet known_of(const File& file);
+  static RangeSet gone_of(const File& file);
+  static RangeSet unresolved_of(const File& file);
   bool may_send_bulk(BootNs now);
   bool has_room(Lane lane) const;
   std::optional<std::uint64_t> next_sequence(File& file, Lane lane, BootNs now) const;
@@ -208,18 +210,16 @@ class SessionSync {
 
   // Receiving (session_sync_receive.cpp).
   Status on_welcome(BootNs now, const words::Welcome& welcome);
-  void begin_file(File& file, const words::Held& told);
-  bool is_ours(const File& file, const words::HeldContent& content, RangeSet& proven,
-               RangeSet& doubtful);
+  void begin_file(File& file, const words::Held& told, std::uint64_t store);
+  void compare(File& file, const words::HeldContent& content, RangeSet& proven);
   Status on_ack(BootNs now, const words::Ack& ack);
   Status on_pull(const words::Pull& pull);
   Status on_conflict(const words::Conflict& conflict);
   void on_held(BootNs now, File& file, Range range);
   void on_goodbye(const words::Goodbye& goodbye);
-  void find_conflict(File& file, std::string reason);
+  void find_conflict(File& file, Range range);
   void refuse(File& file, std::string reason);
-  bool has_in_flight(std::uint64_t incarnation) const;
-  void forget_in_flight(std::uint64_t incarnation, bool also_complete);
+  void forget_in_flight(std::uint64_t incarnation);
   void report(BootNs now);
   bool report_refusal(BootNs now, File& file);
 

@@ -14,6 +14,15 @@ namespace {
 // More damaged entries than this and the session waits for somebody to look.
 constexpr std::size_t kMaxFoundDamaged = 1024;
 
+// Of both sets, up to `last`.
+RangeSet common(const RangeSet& a, const RangeSet& b, std::uint64_t last) {
+  RangeSet result;
+  for (const Range& range : b.ranges()) {
+    for (const Range& part : a.within({range.first, std::min(range.last, last)})) result.add(part);
+  }
+  return result;
+}
+
 Status broken_frame(const std::string& what) {
   return {Code::kCorrupt, "the room broke the protocol: " + what};
 }
@@ -89,7 +98,7 @@ Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
   for (auto& [incarnation, file] : files_) {
     if (!file.announced) continue;
     const auto its = held.find(incarnation);
-    begin_file(file, its == held.end() ? words::Held() : *its->second);
+    begin_file(file, its == held.end() ? words::Held() : *its->second, welcome.store());
   }
   room_store_ = welcome.store();
   room_unreported_ = true;
@@ -98,57 +107,53 @@ Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
   return {};
 }
 
-// Adds to `proven` what is of our content, to `doubtful` what cannot be read now. False if something
-// is of another.
-bool SessionSync::is_ours(const File& file, const words::HeldContent& content, RangeSet& proven,
-                          RangeSet& doubtful) {
+// Adds to `proven` what is of our content; conflicts and what cannot be read now are noted.
+void SessionSync::compare(File& file, const words::HeldContent& content, RangeSet& proven) {
   const std::uint64_t end =
       std::min(content.first() + static_cast<std::uint64_t>(content.hashes_size()) - 1,
                file.head.last);
   for (std::uint64_t at = content.first(); at <= end; ++at) {
-    const auto entry = source_.entry(file.head.incarnation, at);
-    if (!entry.ok() && entry.status().code() != Code::kRejected) doubtful.add(at);
-    const bool is_whole = entry.ok() && entry.value().first <= at && at <= entry.value().last &&
-                          entry.value().hashes.size() == entry.value().last - entry.value().first + 1;
+    if (proven.contains(at)) continue;  // Gone here: whose it is does not matter any more.
+    const auto read = source_.entry(file.head.incarnation, at);
+    if (!read.ok() && read.status().code() != Code::kRejected) file.doubtful.add(at);
+    if (!read.ok()) continue;
+    const StoredEntry& entry = read.value();
+    const bool is_whole = entry.first <= at && at <= entry.last &&
+                          entry.hashes.size() == entry.last - entry.first + 1;
     if (!is_whole) continue;
-    const ContentHash& own = entry.value().hashes[at - entry.value().first];
-    if (short_hash(own.raw()) != content.hashes(static_cast<int>(at - content.first()))) {
-      return false;
+    const std::uint64_t theirs = content.hashes(static_cast<int>(at - content.first()));
+    if (short_hash(entry.hashes[at - entry.first].raw()) == theirs) {
+      proven.add(at);
+    } else {
+      find_conflict(file, {at, at});
     }
-    proven.add(at);
   }
-  return true;
 }
 
-void SessionSync::begin_file(File& file, const words::Held& told) {
+void SessionSync::begin_file(File& file, const words::Held& told, std::uint64_t store) {
   const RangeSet held = to_range_set(told.ranges());
   const std::uint64_t greatest = held.empty() ? 0 : held.ranges().back().last;
   if (greatest > file.head.last) {
     file.beyond = greatest;
-    file.awaits_seal = !file.head.sealed;
-    if (file.awaits_seal) {
+    if (!file.head.sealed) {
       refuse(file, "the room holds sequence " + std::to_string(greatest) + ", this file has issued " +
                        std::to_string(file.head.last));
     }
   }
-  RangeSet begun;
-  RangeSet doubtful;
-  const RangeSet all_known = known_of(file);
-  for (const Range& known : all_known.ranges()) {
-    for (const Range& range : held.within({known.first, std::min(known.last, file.head.last)})) {
-      begun.add(range);
-    }
-  }
-  for (const words::HeldContent& content : told.contents()) {
-    if (is_ours(file, content, begun, doubtful)) continue;
-    find_conflict(file, "the room holds another content of it");
-  }
+  RangeSet trusted = gone_of(file);
+  if (store == file.known_store) trusted.add_all(file.known);
+  RangeSet proven = common(held, trusted, file.head.last);
+  for (const words::HeldContent& content : told.contents()) compare(file, content, proven);
   if (told.shown_from() > 1) {
-    const Range not_shown{1, std::min(told.shown_from() - 1, file.head.last)};
-    for (const Range& range : held.within(not_shown)) {
-      for (const Range& unknown : begun.missing(range)) doubtful.add(unknown);
+    for (const Range& range : held.within({1, std::min(told.shown_from() - 1, file.head.last)})) {
+      for (const Range& unknown : proven.missing(range)) file.doubtful.add(unknown);
     }
   }
+  // What an earlier store of the room held counts until it is compared.
+  RangeSet before = file.known;
+  before.add_all(file.lanes.held());
+  RangeSet begun = proven;
+  begun.add_all(common(file.doubtful, before, file.head.last));
   if (has_mutant(Mutant::kKeepAcknowledged)) begun.add_all(file.head.acknowledged);
   if (has_mutant(Mutant::kTrustWelcome)) begun.add_all(held);
   file.lanes.begin(begun);
@@ -160,9 +165,10 @@ void SessionSync::begin_file(File& file, const words::Held& told) {
     ++counters_.unreadable;
     file.lanes.give_up(Range{key.second, key.second});
   }
-  file.is_doubtful = !doubtful.empty();
-  file.disputed = doubtful;
-  for (const Range& range : doubtful.ranges()) file.lanes.give_up(range);
+  file.known = proven;
+  file.known_store = store;
+  for (const Range& range : file.doubtful.ranges()) file.lanes.give_up(range);
+  for (const Range& range : file.conflicts.ranges()) file.lanes.give_up(range);
   if (file.lanes.drained()) return;
   // Only the order of backfill hangs on it: without laps it is newest first all the same.
   const auto laps = source_.laps(file.head.incarnation);
@@ -189,16 +195,19 @@ Status SessionSync::on_ack(BootNs now, const words::Ack& ack) {
 }
 
 void SessionSync::on_held(BootNs now, File& file, Range range) {
+  // Of what we did not send on this connection an Ack says nothing about whose it is.
+  RangeSet news;
   for (const Range& part : file.lanes.held().missing(range)) {
-    // Of what we did not send on this connection an Ack says nothing about whose it is.
-    for (const Range& ours : file.lanes.settled().within(part)) {
-      for (const Range& accepted : file.disputed.missing(ours)) {
-        file.unreported.add(accepted);
-        file.lanes.held(accepted);
-        ++progress_;
-      }
-    }
+    for (const Range& ours : file.lanes.settled().within(part)) news.add(ours);
   }
+  news.remove_all(file.conflicts);
+  news.remove_all(file.doubtful);
+  for (const Range& part : news.ranges()) {
+    file.lanes.held(part);
+    ++progress_;
+  }
+  file.unreported.add_all(news);
+  file.known.add_all(news);
   // Also when nothing is new: what was pulled is acknowledged a second time.
   const std::uint64_t incarnation = file.head.incarnation;
   auto it = in_flight_.lower_bound({incarnation, range.first});
@@ -235,9 +244,7 @@ Status SessionSync::on_conflict(const words::Conflict& conflict) {
     if (is_answered) pacing_.forget(item.second.bytes);
     return is_answered;
   });
-  it->second.disputed.add(range);
-  find_conflict(it->second, "the room holds sequences " + std::to_string(range.first) + ".." +
-                                std::to_string(range.last) + " with another content");
+  find_conflict(it->second, range);
   return {};
 }
 
@@ -247,34 +254,27 @@ void SessionSync::on_goodbye(const words::Goodbye& goodbye) {
   if (damaged && found_damaged_.size() < kMaxFoundDamaged) ++found_damaged_[*damaged];
 }
 
-// What of it is under way whole is answered one by one, and only what is not held then is to be
-// journaled again; what was half sent is given up.
-void SessionSync::find_conflict(File& file, std::string reason) {
-  if (file.conflicts) return;
-  file.conflicts = true;
-  forget_in_flight(file.head.incarnation, false);
-  refuse(file, std::move(reason));
+void SessionSync::find_conflict(File& file, Range range) {
+  file.conflicts.add(range);
+  const Range& last = file.conflicts.ranges().back();
+  refuse(file, "the room holds another content of " + std::to_string(file.conflicts.count()) +
+                   " sequences up to " + std::to_string(last.last));
 }
 
 void SessionSync::refuse(File& file, std::string reason) {
+  file.awaits_seal = !file.head.sealed;
+  if (file.refusal.empty()) ++counters_.refused_files;
   file.refusal = std::move(reason);
   file.report_refusal_at = 0;
   refusal_ = "journal file " + hex_id(file.head.incarnation) + ": " + file.refusal;
-  ++counters_.refused_files;
 }
 
-bool SessionSync::has_in_flight(std::uint64_t incarnation) const {
-  const auto it = in_flight_.lower_bound({incarnation, 0});
-  return it != in_flight_.end() && it->first.first == incarnation;
-}
-
-void SessionSync::forget_in_flight(std::uint64_t incarnation, bool also_complete) {
+void SessionSync::forget_in_flight(std::uint64_t incarnation) {
   for (auto& open : open_entries_) {
     if (open && open->incarnation == incarnation) open.reset();
   }
   std::erase_if(in_flight_, [&](const auto& item) {
-    const bool is_kept = item.second.complete && !also_complete;
-    if (item.first.first != incarnation || is_kept) return false;
+    if (item.first.first != incarnation) return false;
     pacing_.forget(item.second.bytes);
     return true;
   });
@@ -282,9 +282,10 @@ void SessionSync::forget_in_flight(std::uint64_t incarnation, bool also_complete
 
 bool SessionSync::report_refusal(BootNs now, File& file) {
   if (file.refusal.empty() || now < file.report_refusal_at) return false;
-  if (file.conflicts && has_in_flight(file.head.incarnation)) return false;
-  if (!file.conflicts && !file.awaits_seal) return false;  // Sealed meanwhile.
-  if (!reports_.refused.try_push({info_.id, file.head.incarnation, file.refusal, file.conflicts})) {
+  RangeSet conflicts = unresolved_of(file);
+  if (conflicts.empty() && !file.awaits_seal) return false;
+  if (!reports_.refused.try_push(
+          {info_.id, file.head.incarnation, file.refusal, std::move(conflicts)})) {
     return false;
   }
   file.report_refusal_at = now + to_ns(options_.refuse_again_after);
@@ -299,7 +300,9 @@ void SessionSync::report(BootNs now) {
   }
   for (auto& [incarnation, file] : files_) {
     if (file.held_unreported) {
-      if (!reports_.acknowledged.try_push({info_.id, incarnation, true, file.lanes.held()})) {
+      const std::uint64_t store = file.doubtful.empty() ? file.known_store : 0;
+      if (!reports_.acknowledged.try_push(
+              {info_.id, incarnation, true, file.lanes.held(), store})) {
         continue;
       }
       file.held_unreported = false;
@@ -307,7 +310,7 @@ void SessionSync::report(BootNs now) {
       reported = true;
     }
     if (!file.unreported.empty()) {
-      if (!reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported})) continue;
+      if (!reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported, 0})) continue;
       file.unreported.clear();
       reported = true;
     }

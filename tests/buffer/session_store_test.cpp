@@ -310,6 +310,7 @@ TEST_F(Store, ABoxDatabaseOfTheFirstFormIsMigrated) {
           "ALTER TABLE sessions DROP COLUMN ordinal; "
           "ALTER TABLE sessions DROP COLUMN complete_url; "
           "ALTER TABLE sessions DROP COLUMN complete_store; "
+          "ALTER TABLE files DROP COLUMN acknowledged_by; "
           "DROP TABLE removed; DROP TABLE evicted; PRAGMA user_version = 1");
   EXPECT_TRUE(find_session(root_, "latest").value().complete) << "readers do not migrate";
   open();

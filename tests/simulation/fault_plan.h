@@ -34,8 +34,10 @@ enum class Harm : std::uint8_t {
   kShrinkBoxDisk,
   kLoseWallClock,
   kSuspend,
+  kRestoreBox,
+  kCloneBox,
 };
-inline constexpr std::size_t kHarms = 21;
+inline constexpr std::size_t kHarms = 23;
 
 class FaultPlan {
  public:

@@ -9,6 +9,14 @@
 // first and the last that are there, and at most those and all before the first (of which the box
 // knows if it had their announcement).
 //
+// Where an older copy of a journal, or of all of them, was put back, what was journaled since the copy
+// was made may be missing as far as no room had it; the datagrams are told by gaps, or counted as
+// journal_lost. What the rooms had of them may be told as lost too: the box cannot know.
+//
+// Two laptops with one identity that both have to journal the same entries again, under incarnations
+// of their own, bring their rows twice: nobody but they could know. That alone is excused, where
+// tombstones of both say so.
+//
 // Where the disk was too small, rows may also be missing because they were given up: at most as
 // many as tombstones in the rooms and `no_space` gaps say. (What a room lost that the box had given
 // up meanwhile has no count: then any number.)
@@ -33,6 +41,18 @@ struct LossWindow {
   std::int64_t slept_ns = 0;  // ...of which the box was suspended so long since `from`.
   // Nothing else was wrong: no full or failing disk, no recorder that stood still, no new start.
   bool is_plain = false;
+  // No power cut: what was journaled since `from` went with an older copy that was put back, as far
+  // as the room did not have it.
+  bool is_older_copy = false;
+};
+
+// A laptop and its cars.
+struct Party {
+  std::filesystem::path state;
+  const SimCars* cars = nullptr;
+  std::vector<LossWindow> windows;
+  std::uint64_t rejected_before = 0;  // rejected_rows() that are another laptop's.
+  std::int64_t plain_loss_ns = 0;     // The most that a plain cut may cost.
 };
 
 struct Findings {
@@ -44,13 +64,16 @@ struct Findings {
   std::uint64_t told_packets = 0;   // By gaps.
   std::uint64_t sessions = 0;
   std::uint64_t given_up_rows = 0;      // Missing, and tombstones or `no_space` gaps say so.
-  std::vector<std::int64_t> losses_ns;  // By window: from the oldest missing row to the cut.
+  // By window: from the oldest missing row to the cut. With nothing else wrong, and with.
+  std::vector<std::int64_t> plain_losses_ns;
+  std::vector<std::int64_t> other_losses_ns;
 };
 
-// `state`: the box's folder of sessions, for the rows that its journals count as rejected.
-// `plain_loss_ns`: the most that a plain cut may cost.
-Findings judge(const std::filesystem::path& rooms, const std::filesystem::path& state,
-               const SimCars& cars, const std::vector<LossWindow>& windows,
-               std::int64_t plain_loss_ns);
+// Rows without a definition, as the journals of a state directory count them.
+std::uint64_t rejected_rows(const std::filesystem::path& state);
+
+// `room_went_back`: the room was restored from an older copy, and may not know what it once had.
+Findings judge(const std::filesystem::path& rooms, const std::vector<Party>& parties,
+               bool room_went_back);
 
 }  // namespace pitbox::simulation

@@ -14,6 +14,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr unsigned kBootsPerMachine = 1'000'000;
+
 Journal::Options store_options() {
   Journal::Options options;
   options.page_bytes = 4096;
@@ -25,7 +27,8 @@ Journal::Options store_options() {
 
 SimBox::SimBox(const std::int64_t& world_ns, SimNetwork& network, const fs::path& folder,
                const Options& options)
-    : network_(network), folder_(folder), options_(options), clock_(world_ns), disk_(folder) {
+    : network_(network), folder_(folder), options_(options), 
+      clock_(world_ns, options.number * kBootsPerMachine), disk_(folder) {
   fs::create_directories(folder_ / "run");
 }
 
@@ -40,8 +43,7 @@ bool SimBox::start(std::string& why) {
     kill();
     return false;
   };
-  auto ring = MessageRing::open(
-      {.file = folder_ / "run" / "cars.ring", .ring_bytes = std::size_t{1} << 20, .slot_count = 1});
+  auto ring = MessageRing::open(ring_options());
   if (!ring.ok()) return refuse(ring.status());
   ring_ = std::move(ring).take();
   auto store = SessionStore::open(state(), store_options());
@@ -81,6 +83,19 @@ bool SimBox::start(std::string& why) {
   CHECK(made.ok());
   link_ = std::move(made).take();
   return true;
+}
+
+MessageRing::Options SimBox::ring_options() const {
+  return {.file = folder_ / "run" / "cars.ring",
+          .ring_bytes = std::size_t{1} << 20,
+          .slot_count = 1};
+}
+
+std::unique_ptr<MessageRing> SimBox::open_ring() const {
+  CHECK(!is_up());
+  auto ring = MessageRing::open(ring_options());
+  CHECK(ring.ok());
+  return std::move(ring).take();
 }
 
 void SimBox::kill() {

@@ -27,6 +27,7 @@ class SimBox {
   struct Options {
     std::chrono::nanoseconds flush_interval = std::chrono::milliseconds(100);
     std::uint64_t seed = 1;
+    unsigned number = 0;  // Of the machine.
   };
   SimBox(const std::int64_t& world_ns, SimNetwork& network, const std::filesystem::path& folder,
          const Options& options);
@@ -46,6 +47,9 @@ class SimBox {
   void step_link();
   // The session commands of `pitbox`; one at a time, false while one is carried out.
   bool submit(SessionCommand command);
+
+  // The ring's file, for a look at it. REQUIRES: not is_up().
+  std::unique_ptr<MessageRing> open_ring() const;
 
   // All that the ring ever took is durable, as far as the last step of the recorder can tell.
   bool is_settled() const;
@@ -68,6 +72,7 @@ class SimBox {
   std::shared_ptr<const RecorderSnapshot> snapshot() const;
 
  private:
+  MessageRing::Options ring_options() const;
   Result<DiskSpace> space() const;
   std::uint64_t journal_bytes() const;
 

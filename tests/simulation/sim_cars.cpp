@@ -31,11 +31,12 @@ DefinitionPtr definition_of(const std::string& name, std::size_t channels) {
 
 }  // namespace
 
-SimCars::SimCars(const std::int64_t& world_ns, Dice& dice, std::size_t cars)
+SimCars::SimCars(const std::int64_t& world_ns, Dice& dice, std::size_t cars,
+                 std::size_t first_number)
     : world_ns_(world_ns), dice_(dice) {
   const std::vector<DefinitionPtr> kinds = {definition_of("fast", 6), definition_of("slow", 3)};
   for (std::size_t i = 0; i < cars; ++i) {
-    Car car{.name = std::to_string(7 + i),
+    Car car{.name = std::to_string(first_number + i),
             .encoder = NativeEncoder(static_cast<std::uint32_t>(dice.next() | 1)),
             .groups = {}};
     for (const DefinitionPtr& kind : kinds) {
@@ -128,9 +129,25 @@ void SimCars::receive(MessageRing& ring, BootNs boot_now) {
     } else {
       packets_.push_back(datagram.packet);
       packets_.back().may_be_unknown = car.announced < car.groups.size();
+      packets_.back().ring_id = ring.id();
+      packets_.back().ring_end = ring.head();
     }
     waiting_.pop_front();
   }
+}
+
+std::size_t SimCars::released(const MessageRing& ring) const {
+  std::size_t count = packets_.size();
+  while (count > 0 && packets_[count - 1].ring_id == ring.id() &&
+         packets_[count - 1].ring_end > ring.tail()) {
+    --count;
+  }
+  return count;
+}
+
+void SimCars::forget_announcements(const MessageRing& ring) {
+  for (std::size_t i = released(ring); i < packets_.size(); ++i) packets_[i].may_be_unknown = true;
+  for (Car& car : cars_) car.announced = 0;
 }
 
 void SimCars::cut_power() {

@@ -32,12 +32,16 @@ class SimCars {
   struct Packet {
     std::size_t stream = 0;  // One per car and group.
     std::uint64_t sequence = 0;
-    // Since power was cut its definition was not announced: it can be unknown.
+    // Since power was cut, or the box went back in time, its definition was not announced: it can
+    // be unknown.
     bool may_be_unknown = false;
+    std::uint64_t ring_id = 0;
+    std::uint64_t ring_end = 0;  // The ring's head right behind it.
   };
   using Rows = std::unordered_map<std::uint64_t, Row>;  // By RowIdentity::key.
 
-  SimCars(const std::int64_t& world_ns, Dice& dice, std::size_t cars);
+  // `first_number`: of the cars, so that no two sites have one in common.
+  SimCars(const std::int64_t& world_ns, Dice& dice, std::size_t cars, std::size_t first_number);
 
   // Sends what is due, into the kernel's buffer.
   void drive();
@@ -45,6 +49,11 @@ class SimCars {
   void receive(MessageRing& ring, BootNs boot_now);
   // The kernel's buffer is gone.
   void cut_power();
+  // How many packets() the ring has released, all in all.
+  std::size_t released(const MessageRing& ring) const;
+  // The box went back to an older state of its own: what it has not read yet may meet a decoder that
+  // does not know the definitions.
+  void forget_announcements(const MessageRing& ring);
   // Nobody drove while the world's time jumped.
   void skip();
   void stop() { is_driving_ = false; }
@@ -68,7 +77,7 @@ class SimCars {
     std::int64_t send_every_ns = 0;
     std::int64_t send_at_ns = 0;
     std::int64_t announce_at_ns = 0;
-    std::size_t announced = 0;  // Definitions that the ring took since power was cut.
+    std::size_t announced = 0;  // Definitions that the ring took since then.
   };
   struct Datagram {
     std::size_t car = 0;

@@ -14,8 +14,12 @@ namespace pitbox::simulation {
 
 class SimClock final : public Clock {
  public:
-  // Nanoseconds since the world began; only the world moves it.
-  explicit SimClock(const std::int64_t& world_ns) : world_ns_(world_ns) { boot(); }
+  // Nanoseconds since the world began; only the world moves it. `boots`: told in boot ids, so that
+  // no two machines have one in common.
+  explicit SimClock(const std::int64_t& world_ns, unsigned boots)
+      : world_ns_(world_ns), boots_(boots) {
+    boot();
+  }
 
   BootNs boot_now() const override { return world_ns_ - booted_at_ + kFirmwareNs; }
   // Never before 1970: a kernel refuses that.
@@ -41,7 +45,7 @@ class SimClock final : public Clock {
   const std::int64_t& world_ns_;
   std::int64_t booted_at_ = 0;
   std::int64_t wall_offset_ = kTodayNs;
-  unsigned boots_ = 0;
+  unsigned boots_;
   std::string boot_id_;
 };
 

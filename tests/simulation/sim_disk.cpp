@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -64,6 +65,13 @@ void SimDisk::Machine::fail(std::uint64_t from, std::uint64_t count, int code) {
   fail_from_ = from;
   fail_count_ = count;
   fail_code_ = code;
+}
+
+std::int64_t SimDisk::Machine::break_down(Dice& dice) {
+  constexpr std::array kCodes = {SQLITE_IOERR, SQLITE_FULL};
+  const std::uint64_t count = dice.one_in(3) ? 1'000'000 : 1 + dice.below(3);
+  fail(operations_ + dice.below(40), count, kCodes.at(dice.below(kCodes.size())));
+  return dice.between(20, 1'000) * 1'000'000;
 }
 
 void SimDisk::Machine::heal() {

@@ -43,6 +43,9 @@ class SimDisk {
     std::uint64_t operations() const { return operations_; }
     // The next `count` operations from operation `from` on fail with SQLite's `code`.
     void fail(std::uint64_t from, std::uint64_t count, int code);
+    // Fails some operations soon, or all from some moment on; returns for how long that may last
+    // before heal() is due (ns).
+    std::int64_t break_down(Dice& dice);
     // The next sync fails.
     void fail_sync() { fails_sync_ = true; }
     // Until it is made false again: no file grows, SQLITE_FULL.

@@ -19,20 +19,19 @@ constexpr int kFramesPerService = 16;
 // A box's process sees its own connections only: all that were made through this object.
 class SimNetwork::Transport final : public RoomTransport {
  public:
-  explicit Transport(SimNetwork& network) : network_(network) { network_.transport_ = this; }
+  explicit Transport(SimNetwork& network) : network_(network) {}
   // A process that ends: the kernel resets what it had open.
   ~Transport() override {
     for (auto& [id, connection] : network_.connections_) {
-      if (connection.box == Box::kGone) continue;
-      leave(connection);
+      if (is_ours(connection)) leave(connection);
     }
-    network_.transport_ = nullptr;
   }
 
   Id connect(const Target& target, RoomHandler& handler) override {
     const Id id = ++network_.last_id_;
     Connection& made = network_.connections_[id];
     made.path = target.endpoint.path;
+    made.owner = this;
     made.handler = &handler;
     made.open_at = network_.arrival();
     made.give_up_at = network_.world_ns_ + to_ns(target.connect_within);
@@ -62,7 +61,7 @@ class SimNetwork::Transport final : public RoomTransport {
   void service(std::chrono::nanoseconds) override {
     std::vector<Id> ids;
     for (const auto& [id, connection] : network_.connections_) {
-      if (connection.box != Box::kGone) ids.push_back(id);
+      if (is_ours(connection)) ids.push_back(id);
     }
     for (const Id id : ids) serve(network_.connections_.at(id));
     network_.forget_finished();
@@ -71,17 +70,20 @@ class SimNetwork::Transport final : public RoomTransport {
   std::size_t connections() const override {
     return static_cast<std::size_t>(
         std::count_if(network_.connections_.begin(), network_.connections_.end(),
-                      [](const auto& entry) { return entry.second.box != Box::kGone; }));
+                      [this](const auto& entry) { return is_ours(entry.second); }));
   }
   std::chrono::nanoseconds round_trip(Id) const override { return std::chrono::milliseconds(8); }
   std::uint64_t bytes_sent() const override { return network_.bytes_to_room_; }
   std::uint64_t bytes_received() const override { return network_.bytes_to_box_; }
 
  private:
+  bool is_ours(const Connection& connection) const {
+    return connection.owner == this && connection.box != Box::kGone;
+  }
   Connection* find(Id id) {
     const auto found = network_.connections_.find(id);
-    const bool is_ours = found != network_.connections_.end() && found->second.box != Box::kGone;
-    return is_ours ? &found->second : nullptr;
+    const bool is_there = found != network_.connections_.end() && is_ours(found->second);
+    return is_there ? &found->second : nullptr;
   }
   // The box's end is gone; the room hears of it later.
   void leave(Connection& connection) {

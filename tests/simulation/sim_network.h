@@ -44,7 +44,7 @@ class SimNetwork final : public Outbound {
   void reset_one();
   // Delivers what is due to the room.
   void step();
-  std::unique_ptr<RoomTransport> transport();  // For one box's process; one lives at a time.
+  std::unique_ptr<RoomTransport> transport();  // For one box's process.
 
   // Outbound, for the room.
   void send(ConnectionId to, SharedFrame frame) override;
@@ -62,6 +62,7 @@ class SimNetwork final : public Outbound {
   };
   struct Connection {
     std::string path;
+    const Transport* owner = nullptr;
     RoomHandler* handler = nullptr;  // Null once the box's end is gone.
     Box box = Box::kDialling;
     bool is_at_room = false;  // The room knows it...
@@ -85,7 +86,6 @@ class SimNetwork final : public Outbound {
   const std::int64_t& world_ns_;
   Dice& dice_;
   RoomEnd* room_ = nullptr;
-  Transport* transport_ = nullptr;
   bool is_cut_ = false;
   std::map<ConnectionId, Connection> connections_;
   ConnectionId last_id_ = 0;

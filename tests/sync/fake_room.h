@@ -122,7 +122,8 @@ class FakeRoom {
   void add_contents(const words::Hello& said, std::uint64_t incarnation, words::Held& one) const {
     RangeSet known;
     for (const words::IncarnationState& state : said.incarnations()) {
-      if (state.incarnation() == incarnation) known = to_range_set(state.known());
+      const bool is_it = state.incarnation() == incarnation && state.known_store() == store;
+      if (is_it) known = to_range_set(state.known());
     }
     if (shown_from != 0) one.set_shown_from(shown_from);
     std::uint64_t next = 0;  // Sequence that would go on the latest run.

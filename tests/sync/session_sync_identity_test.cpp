@@ -33,18 +33,23 @@ RangeSet set_of(const std::vector<Range>& parts) {
 }
 
 TEST_F(SessionSyncIdentity, WhatAnotherBoxSentUnderOurKeyIsNotTakenForAcknowledged) {
-  given_entries(4);
+  given_entries(5);
   given_held(1);
   given_held(2);
   given_held_by_another(3);
+  given_held(4);
   connect();
   run(3);
   const auto refused = taken(refused_);
   ASSERT_EQ(refused.size(), 1U);
-  EXPECT_TRUE(refused[0].has_other_content);
-  EXPECT_EQ(told(), set_of({{1, 2}})) << "3 and 4 are to be journaled again";
-  EXPECT_TRUE(room_.arrivals.empty()) << "nothing more under this incarnation";
+  EXPECT_EQ(refused[0].conflicts, set_of({{3, 3}}));
+  EXPECT_EQ(told(), set_of({{1, 2}, {4, 4}}));
+  EXPECT_TRUE(room_.arrivals.empty()) << "nothing until the file is sealed";
   EXPECT_EQ(sync().pending(), 2U);
+  journal_.sealed = true;
+  sync().update(now_, journal_.heads());
+  run(3);
+  EXPECT_EQ(arrived(), (std::vector<std::uint64_t>{5})) << "only 3 goes under another incarnation";
 }
 
 TEST_F(SessionSyncIdentity, WhatIsKnownIsNotCompared) {
@@ -60,23 +65,21 @@ TEST_F(SessionSyncIdentity, WhatIsKnownIsNotCompared) {
   EXPECT_TRUE(taken(refused_).empty());
 }
 
-TEST_F(SessionSyncIdentity, AConflictWaitsForWhatIsUnderWay) {
+TEST_F(SessionSyncIdentity, AConflictIsAboutItsSequencesAlone) {
   given_entries(3);
   connect();
   room_.pending[{kFile, 2}] = std::string(16, 'x');
-  sync().update(now_, journal_.heads());
-  exchange();
   words::Frame conflict;
   conflict.mutable_conflict()->set_incarnation(kFile);
   conflict.mutable_conflict()->set_first(2);
   conflict.mutable_conflict()->set_last(2);
   room_.send(conflict);
   exchange();
-  sync().step(now_);
-  EXPECT_TRUE(taken(refused_).empty()) << "1 and 3 are under way and not answered";
   run(2);
-  ASSERT_EQ(taken(refused_).size(), 1U);
-  EXPECT_EQ(told(), set_of({{1, 1}, {3, 3}})) << "only 2 is to be journaled again";
+  const auto refused = taken(refused_);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].conflicts, set_of({{2, 2}}));
+  EXPECT_EQ(told(), set_of({{1, 1}, {3, 3}})) << "though the room's Ack says 1..3";
 }
 
 TEST_F(SessionSyncIdentity, ARefusalIsSaidAgainUntilTheRecorderActs) {
@@ -96,10 +99,16 @@ TEST_F(SessionSyncIdentity, ASessionWithARefusedFileIsNotFinished) {
   given_entries(1);
   given_held_by_another(1);
   journal_.ended = true;
+  journal_.sealed = true;
   connect();
   run(5);
   EXPECT_FALSE(sync().is_complete());
   EXPECT_FALSE(room_.finished.has_value());
+  SessionHeads heads = journal_.heads();
+  heads.files[0].evicted.add(1);  // Journaled again in a file that the room knows already.
+  sync().update(now_, heads);
+  run(2);
+  EXPECT_TRUE(sync().is_complete());
 }
 
 TEST_F(SessionSyncIdentity, AFileThatIsSealedIsSentThoughTheRoomKnowsItsContinuation) {
@@ -110,7 +119,7 @@ TEST_F(SessionSyncIdentity, AFileThatIsSealedIsSentThoughTheRoomKnowsItsContinua
   run(2);
   auto refused = taken(refused_);
   ASSERT_EQ(refused.size(), 1U);
-  EXPECT_FALSE(refused[0].has_other_content);
+  EXPECT_TRUE(refused[0].conflicts.empty());
   EXPECT_TRUE(room_.arrivals.empty()) << "it may grow into what the room holds";
   journal_.sealed = true;
   journal_.ended = true;
@@ -164,6 +173,53 @@ TEST_F(SessionSyncIdentity, WhatTheRoomHadNoPlaceToShowIsComparedNextTime) {
   EXPECT_EQ(room_.arrivals.size(), 1U);
   EXPECT_EQ(told(), set_of({{1, 4}}));
   EXPECT_TRUE(sync().is_complete());
+}
+
+TEST_F(SessionSyncIdentity, WhatAnotherStoreOfTheRoomHeldIsComparedAgain) {
+  given_entries(3);
+  connect();
+  run(2);
+  EXPECT_EQ(told(), set_of({{1, 3}}));
+  sync().closed(now_);
+  // The room was replaced by an older copy of itself, and another box was faster.
+  ++room_.store;
+  room_.held.erase({kFile, 3});
+  given_held_by_another(2);
+  connect();
+  run(2);
+  EXPECT_EQ(told(), set_of({{1, 1}}));
+  const auto refused = taken(refused_);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].conflicts, set_of({{2, 2}}));
+}
+
+TEST_F(SessionSyncIdentity, WhatAnotherStoreHeldCountsUntilItIsCompared) {
+  given_entries(4);
+  connect();
+  run(2);
+  told();
+  sync().closed(now_);
+  ++room_.store;
+  room_.shown_from = 4;
+  connect();
+  run(2);
+  EXPECT_EQ(told(), set_of({{1, 4}}));
+  sync().closed(now_);
+  room_.shown_from = 3;
+  connect();
+  run(1);
+  auto reports = taken(acknowledged_);
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].ranges, set_of({{1, 4}}));
+  EXPECT_EQ(reports[0].store, 0U) << "not all of it is compared";
+  sync().closed(now_);
+  room_.shown_from = 0;
+  connect();
+  run(1);
+  reports = taken(acknowledged_);
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].store, room_.store);
+  EXPECT_EQ(room_.arrivals.size(), 4U) << "nothing went twice";
 }
 
 TEST_F(SessionSyncIdentity, WhatCannotBeReadForAComparisonIsComparedNextTime) {
