@@ -327,7 +327,8 @@ Result<BoxDatabase> BoxDatabase::open(const std::filesystem::path& file) {
   const auto tables = database.integer("SELECT count(*) FROM sqlite_master");
   if (!tables.ok()) return tables.status();
   const bool is_new = tables.value() == 0;
-  status = database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  status = database.use_wal();
+  if (status.ok()) status = database.exec("PRAGMA synchronous = FULL");
   if (!status.ok()) return status;
   if (is_new) {
     auto transaction = Transaction::begin(database);

@@ -84,10 +84,7 @@ Status write_new_file(const fs::path& file, const Journal::Options& options,
     if (!written.ok()) return written.status();
     if (status = transaction.value().commit(); !status.ok()) return status;
   }
-  const auto mode = database.text("PRAGMA journal_mode = WAL");
-  if (!mode.ok()) return mode.status();
-  if (mode.value() != "wal") return {Code::kFatal, "no WAL here; it is " + mode.value()};
-  return {};
+  return database.use_wal();
 }
 
 // As far as it goes: kTryAgain if a reader has the file open.
@@ -237,6 +234,9 @@ Result<std::unique_ptr<Journal>> Journal::open(const Options& options) {
   database.set_busy_timeout_ms(static_cast<int>(options.busy.count()));
   Status status = check_journal_tables(database);
   if (status.ok()) status = set_up(database, options);
+  // Made on a disk that failed it may be in another form, and a commit in that form is no commit to
+  // those who read beside it.
+  if (status.ok()) status = database.use_wal();
   if (!status.ok()) return std::move(status).within(step);
   const auto meta = read_journal_meta(database);
   if (!meta.ok()) return Status(meta.status()).within(step);

@@ -22,10 +22,14 @@ constexpr auto kNoCut = static_cast<std::uint64_t>(std::numeric_limits<std::int6
 // How many files that follow are asked whether they cut this one; it is the first that is asked.
 constexpr std::size_t kFollowersAsked = 64;
 
-bool has_wal(const fs::path& file) {
-  std::error_code error;
-  const auto size = fs::file_size(file.string() + "-wal", error);
-  return !error && size > 0;
+// Something beside it that belongs to it: not all of the database is in the file.
+bool has_more(const fs::path& file) {
+  for (const char* ending : {"-wal", "-journal"}) {
+    std::error_code error;
+    const auto size = fs::file_size(file.string() + ending, error);
+    if (!error && size > 0) return true;
+  }
+  return false;
 }
 
 Result<Database> open_as(const fs::path& file, Database::Mode mode) {
@@ -49,9 +53,9 @@ Result<Database> open_journal_to_read(const fs::path& file) {
   if (opened.ok() || opened.status().code() != Code::kFatal) return opened;
   // A file in WAL form wants to make files beside it; where it may not (a read-only medium), it can
   // be read as it is if it is all there.
-  if (!has_wal(file)) return open_as(file, Database::Mode::kImmutable);
+  if (!has_more(file)) return open_as(file, Database::Mode::kImmutable);
   return Status(opened.status())
-      .within("there is a WAL beside it; copy both to where files can be made");
+      .within("there is a WAL or a rollback journal beside it; copy both to where files can be made");
 }
 
 namespace {

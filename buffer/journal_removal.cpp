@@ -109,10 +109,8 @@ Result<bool> remove_from(const fs::path& file, const std::vector<Range>& ranges,
   Database database = std::move(opened).take();
   database.set_busy_timeout_ms(kBusyRemovalMs);
   if (Status checked = check_journal_tables(database); !checked.ok()) return checked;
-  const auto mode = database.text("PRAGMA journal_mode = WAL");
-  if (!mode.ok()) return mode.status();
-  if (mode.value() != "wal") return Status(Code::kTryAgain, "a reader has the file open");
-  Status status = database.exec("PRAGMA synchronous = FULL");
+  Status status = database.use_wal();
+  if (status.ok()) status = database.exec("PRAGMA synchronous = FULL");
   if (status.ok()) status = delete_rows(database, ranges);
   if (!status.ok()) return status;
   // The batches are gone. What follows gives the space back; a reader can delay it.

@@ -110,7 +110,7 @@ void Adoption::look_at(const SessionFolder& folder) {
 
 void Adoption::adopt(const SessionFolder& folder, const fs::path& file) {
   // What it shows is about to count. What cannot be written now may be writable at the next start.
-  if (!Database::rewrite_wal(file).ok()) return;
+  if (!Database::rewrite_wal(file).ok() || !Database::roll_back(file).ok()) return;
   auto opened = JournalReader::open(file);
   if (!opened.ok()) {
     // What cannot be read now may be readable at the next start.

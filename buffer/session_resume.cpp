@@ -200,6 +200,7 @@ Result<std::unique_ptr<Journal>> SessionStore::resume() {
   // count, so it has to be durable.
   const Status rewritten = Database::rewrite_wal(state.path_of(file));
   if (!rewritten.ok()) return rewritten;
+  if (Status undone = Database::roll_back(state.path_of(file)); !undone.ok()) return undone;
   const auto ended = state.ended_before(session, file);
   if (!ended.ok()) return ended.status();
   if (ended.value()) return std::unique_ptr<Journal>();

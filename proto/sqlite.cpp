@@ -241,6 +241,17 @@ Status Database::rewrite_wal(const std::filesystem::path& file, const std::strin
                                std::to_string(code) + ")"};
 }
 
+Status Database::roll_back(const std::filesystem::path& file, const std::string& vfs) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file.string() + "-journal", error);
+  if (error || size == 0) return {};
+  auto database = open(file, Mode::kReadWrite, vfs);
+  if (!database.ok()) return database.status();
+  // The first read does it.
+  const auto read = database.value().integer("SELECT count(*) FROM sqlite_master");
+  return read.ok() ? Status() : read.status();
+}
+
 Database::Database(sqlite3* raw) : raw_(raw) {}
 
 Database::Database(Database&& other) noexcept
@@ -263,6 +274,13 @@ Status Database::distrust(int value_bytes_max) {
     if (sqlite3_db_config(raw_, option, value, nullptr) != SQLITE_OK) return error("distrust");
   }
   return exec("PRAGMA cell_size_check = ON");
+}
+
+Status Database::use_wal() {
+  const auto mode = text("PRAGMA journal_mode = WAL");
+  if (!mode.ok()) return mode.status();
+  if (mode.value() == "wal") return {};
+  return {Code::kTryAgain, "no WAL can be used now; it is " + mode.value()};
 }
 
 Status Database::keep_wal_on_close() {

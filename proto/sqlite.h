@@ -78,6 +78,9 @@ class Database {
   // whoever is going to write, for an earlier process may have left such pages; who goes on with a
   // connection after a commit that failed must do it before the next.
   static Status rewrite_wal(const std::filesystem::path& file, const std::string& vfs = {});
+  // Undoes what a rollback journal beside `file` says was not finished, as any writer would; whoever
+  // only reads cannot. Does nothing if there is none.
+  static Status roll_back(const std::filesystem::path& file, const std::string& vfs = {});
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;
   ~Database();
@@ -95,6 +98,9 @@ class Database {
   Result<std::int64_t> integer(std::string_view sql);
   Result<std::string> text(std::string_view sql);
 
+  // From now on in WAL form. SQLite says nothing when it cannot (a disk that fails, a reader in the
+  // way) and goes on without: kTryAgain then.
+  Status use_wal();
   // Copies WAL pages into the database without waiting for anybody (PASSIVE), or all of them,
   // emptying the WAL file (`truncate`).
   Status checkpoint(bool truncate);

@@ -114,10 +114,10 @@ Result<std::unique_ptr<RoomStore>> RoomStore::open(const Options& options) {
 }
 
 Status RoomStore::create_tables() {
-  const std::string pragmas = "PRAGMA page_size = " + std::to_string(options_.page_bytes) +
-                              "; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                              " PRAGMA wal_autocheckpoint = 0;";
-  Status set = database_.exec(pragmas.c_str());
+  Status set =
+      database_.exec(("PRAGMA page_size = " + std::to_string(options_.page_bytes)).c_str());
+  if (set.ok()) set = database_.use_wal();
+  if (set.ok()) set = database_.exec("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;");
   if (!set.ok()) return set;
   const auto tables = database_.integer("SELECT count(*) FROM sqlite_master");
   if (!tables.ok()) return tables.status();

@@ -271,10 +271,65 @@ TEST(Frames, AWelcomeOfTheGreatestSizeFitsAFrame) {
       add_range(held->mutable_ranges(), at, at + 1);
     }
   }
+  words::Held* held = welcome->mutable_held(0);
+  for (int i = 0; i < kMaxHeldContents; ++i) {
+    words::HeldContent* run = held->add_contents();
+    run->set_first(kMaxSequence / 2 + static_cast<std::uint64_t>(i) * 100);
+    for (int h = 0; h < kMaxHeldHashes / kMaxHeldContents; ++h) run->add_hashes(7);
+  }
   EXPECT_LE(serialise(frame).size(), kMaxFrameBytes);
   EXPECT_TRUE(is_accepted(frame));
   add_range(welcome->mutable_held(0)->mutable_ranges(), at + 1, at + 1);
   EXPECT_FALSE(is_accepted(frame));
+}
+
+TEST(Frames, WhatABoxKnowsIsBounded) {
+  words::Frame frame = valid_hello();
+  words::IncarnationState* state = frame.mutable_hello()->mutable_incarnations(0);
+  for (std::uint64_t i = 0; i < kMaxKnownRanges; ++i) {
+    add_range(state->mutable_known(), 1 + 2 * i, 1 + 2 * i);
+  }
+  EXPECT_TRUE(is_accepted(frame));
+  for (int i = 1; i <= kMaxHelloRanges / kMaxKnownRanges; ++i) {
+    words::IncarnationState* more = frame.mutable_hello()->add_incarnations();
+    *more = *state;
+    more->set_incarnation(1000 + static_cast<std::uint64_t>(i));
+    state = frame.mutable_hello()->mutable_incarnations(0);
+  }
+  EXPECT_LE(serialise(frame).size(), kMaxFrameBytes);
+  EXPECT_FALSE(is_accepted(frame)) << "one incarnation too many";
+  frame.mutable_hello()->mutable_incarnations()->RemoveLast();
+  EXPECT_TRUE(is_accepted(frame));
+  add_range(frame.mutable_hello()->mutable_incarnations(0)->mutable_known(), 900, 900);
+  EXPECT_FALSE(is_accepted(frame)) << "65 in one";
+}
+
+TEST(Frames, HeldContentsAreSortedApartAndBounded) {
+  const auto with = [](const std::vector<std::pair<std::uint64_t, int>>& runs) {
+    words::Frame frame;
+    frame.mutable_welcome()->set_version(1);
+    words::Held* held = frame.mutable_welcome()->add_held();
+    held->set_incarnation(1);
+    for (const auto& [first, count] : runs) {
+      words::HeldContent* run = held->add_contents();
+      run->set_first(first);
+      for (int i = 0; i < count; ++i) run->add_hashes(7);
+    }
+    return is_accepted(frame);
+  };
+  EXPECT_TRUE(with({{1, 2}, {4, 1}}));
+  EXPECT_FALSE(with({{1, 2}, {3, 1}})) << "adjacent";
+  EXPECT_FALSE(with({{4, 1}, {1, 2}})) << "not sorted";
+  EXPECT_FALSE(with({{0, 1}}));
+  EXPECT_FALSE(with({{1, 0}}));
+  EXPECT_FALSE(with({{kMaxSequence, 2}}));
+  EXPECT_TRUE(with({{1, kMaxHeldHashes}}));
+  EXPECT_FALSE(with({{1, kMaxHeldHashes}, {kMaxHeldHashes + 2, 1}}));
+  std::vector<std::pair<std::uint64_t, int>> many;
+  for (std::uint64_t i = 0; i < kMaxHeldContents; ++i) many.emplace_back(1 + 2 * i, 1);
+  EXPECT_TRUE(with(many));
+  many.emplace_back(1'000'000, 1);
+  EXPECT_FALSE(with(many));
 }
 
 TEST(Frames, LiveValuesAreFiniteAndAtMost64) {

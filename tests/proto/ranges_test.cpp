@@ -47,6 +47,21 @@ TEST(RangeSet, AgreesWithAPlainSetUnderRandomChanges) {
     std::uint64_t absent = 0;
     for (const Range& gap : set.missing(Range{1, 215})) absent += gap.last - gap.first + 1;
     ASSERT_EQ(absent + plain.size(), 215U);
+    const Range window{first, last + 30};
+    std::uint64_t within = 0;
+    for (const Range& part : set.within(window)) {
+      ASSERT_LE(part.first, part.last);
+      ASSERT_TRUE(set.contains(part));
+      ASSERT_TRUE(window.first <= part.first && part.last <= window.last);
+      within += part.last - part.first + 1;
+    }
+    std::uint64_t outside = 0;
+    for (const Range& gap : set.missing(window)) outside += gap.last - gap.first + 1;
+    ASSERT_EQ(within + outside, window.last - window.first + 1);
+    ASSERT_TRUE(set.within(Range{last + 1, last}).empty());
+    RangeSet less = set;
+    less.remove_all(set);
+    ASSERT_TRUE(less.empty());
   }
 }
 
