@@ -49,9 +49,9 @@ struct FileRecord {
   std::uint64_t last = 0;  // The cut: nothing beyond it counts.
   RangeSet acknowledged;
   std::uint64_t acknowledged_by = 0;  // FileHead::acknowledged_by
-  RangeSet removed;          // Batches that were deleted from it.
-  RangeSet evicted;          // What tombstones answer for, wherever those are.
-  bool needs_plain = false;  // Sealed, but still with a WAL beside it.
+  RangeSet removed;                   // Batches that were deleted from it.
+  RangeSet evicted;                   // What tombstones answer for, wherever those are.
+  bool needs_plain = false;           // Sealed, but still with a WAL beside it.
   std::uint64_t rekeyed_from = 0;
   std::string reason;  // Why it is no longer live.
 };

@@ -43,7 +43,7 @@ enum class EvictReason : std::uint8_t {
   kDiskFull,  // disk_full
   kQuota,     // quota: more than the configuration allows.
   kRoomLost,  // room_lost: deleted here when the room had it, which it has not any more.
-  kRekeyed,   // rekeyed: journaled again under another incarnation, or unreadable when that was due.
+  kRekeyed,  // rekeyed: journaled again under another incarnation, or unreadable when that was due.
 };
 inline constexpr std::size_t kDropReasons = 5;
 inline constexpr std::size_t kEvictReasons = 4;

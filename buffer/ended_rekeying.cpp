@@ -58,7 +58,8 @@ Result<bool> EndedRekeying::step(const ClockReading& clock, BootNs now) {
   const std::uint64_t entries = chunk.entries;
   const bool is_done = chunk.done;
   Rekeying::append(std::move(chunk), commit);
-  Counters counters = journal_ != nullptr ? journal_->counters() : carry_.counters.value_or(Counters{});
+  Counters counters =
+      journal_ != nullptr ? journal_->counters() : carry_.counters.value_or(Counters{});
   count(commit, answered, answered_bytes, entries, counters);
   commit.counters = std::move(counters);
   if (!answered.empty()) commit.evicted[incarnation_] = answered;

@@ -78,11 +78,11 @@ struct FileHead {
   std::uint64_t first = 1;  // Greater than 1 once earlier sequences were evicted.
   std::uint64_t last = 0;   // Greatest durable sequence that may be sent.
   std::uint64_t rekeyed_from = 0;
-  bool sealed = false;    // Nothing more will be appended.
-  RangeSet acknowledged;  // As far as the recorder has written it down...
+  bool sealed = false;                // Nothing more will be appended.
+  RangeSet acknowledged;              // As far as the recorder has written it down...
   std::uint64_t acknowledged_by = 0;  // ...by which store of the room; 0: see Acknowledged.
-  RangeSet removed;       // Batches that were deleted here.
-  RangeSet evicted;       // What tombstones answer for: not to be sent any more.
+  RangeSet removed;                   // Batches that were deleted here.
+  RangeSet evicted;                   // What tombstones answer for: not to be sent any more.
 };
 struct SessionHeads {
   SessionInfo info;

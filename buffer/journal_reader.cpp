@@ -55,7 +55,8 @@ Result<Database> open_journal_to_read(const fs::path& file) {
   // be read as it is if it is all there.
   if (!has_more(file)) return open_as(file, Database::Mode::kImmutable);
   return Status(opened.status())
-      .within("there is a WAL or a rollback journal beside it; copy both to where files can be made");
+      .within(
+          "there is a WAL or a rollback journal beside it; copy both to where files can be made");
 }
 
 namespace {

@@ -264,8 +264,8 @@ class Recorder {
   bool acknowledged_replaces_ = false;
   std::uint64_t acknowledged_by_ = 0;  // Of the live file: FileHead::acknowledged_by.
   std::int64_t acknowledged_bytes_ = 0;
-  std::unique_ptr<JournalReader> sizes_;  // For bytes_of().
-  EntryTerms sealed_;                     // Of the session's other files.
+  std::unique_ptr<JournalReader> sizes_;           // For bytes_of().
+  EntryTerms sealed_;                              // Of the session's other files.
   std::unique_ptr<Rekeying> rekeying_;             // Of the open session; null: none.
   std::unique_ptr<EndedRekeying> ended_rekeying_;  // Of another session; null: none.
 

@@ -186,17 +186,17 @@ void Recorder::publish_heads(BootNs now) {
       sealed_.acknowledged += terms.acknowledged;
       sealed_.pending += terms.pending;
     }
-    live->files.push_back(FileHead{.incarnation = journal_->incarnation(),
-                                   .file = journal_->file(),
-                                   .first = 1,
-                                   .last = journal_->last_sequence(),
-                                   .rekeyed_from = journal_->rekeyed_from(),
-                                   .sealed = false,
-                                   .acknowledged = journal_->acknowledged(),
-                                   .acknowledged_by =
-                                       value_or(journal_->counters(), kAcknowledgedBy, 0),
-                                   .removed = journal_->removed(),
-                                   .evicted = live_evicted()});
+    live->files.push_back(
+        FileHead{.incarnation = journal_->incarnation(),
+                 .file = journal_->file(),
+                 .first = 1,
+                 .last = journal_->last_sequence(),
+                 .rekeyed_from = journal_->rekeyed_from(),
+                 .sealed = false,
+                 .acknowledged = journal_->acknowledged(),
+                 .acknowledged_by = value_or(journal_->counters(), kAcknowledgedBy, 0),
+                 .removed = journal_->removed(),
+                 .evicted = live_evicted()});
   }
   heads_.put(std::move(heads));
   changed_ = true;

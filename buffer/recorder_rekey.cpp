@@ -10,8 +10,8 @@
 namespace pitbox {
 namespace {
 
-// What of a file is not to be copied: all that the room does not have with another content, and what
-// is settled anyway.
+// What of a file is not to be copied: all that the room does not have with another content, and
+// what is settled anyway.
 RangeSet spared_of(const FileHead& head, const RangeSet& conflicts) {
   RangeSet spared = head.acknowledged;
   spared.add_all(head.evicted);
@@ -77,8 +77,8 @@ std::size_t Recorder::rekey(BootNs now) {
 void Recorder::rekey_ended(const Uuid& session, const FileHead& head, const RangeSet& spared,
                            BootNs now) {
   if (ended_rekeying_ != nullptr) return;  // One at a time; the room will refuse it again.
-  auto opened = EndedRekeying::open(*store_, session, head.incarnation, head.file,
-                                    spared, {head.first, head.last});
+  auto opened = EndedRekeying::open(*store_, session, head.incarnation, head.file, spared,
+                                    {head.first, head.last});
   if (!opened.ok()) {
     note_error("journal again under a new incarnation", opened.status(), now);
     return;

@@ -42,11 +42,11 @@ class Rekeying {
     std::vector<NewEvent> events;        // Tombstones last.
     std::vector<NewBatch> batches;
     std::vector<NewLap> laps;  // `event_index` counts from the chunk's first event.
-    RangeSet answered;           // What the tombstones answer for, of incarnation().
-    std::uint64_t bytes = 0;     // Of what was read of that.
+    RangeSet answered;         // What the tombstones answer for, of incarnation().
+    std::uint64_t bytes = 0;   // Of what was read of that.
     std::uint64_t entries = 0;
     std::uint64_t unreadable = 0;
-    bool done = false;       // Nothing comes after this one.
+    bool done = false;  // Nothing comes after this one.
   };
   // Puts a chunk behind what is in the commit already.
   static void append(Chunk chunk, Commit& commit);

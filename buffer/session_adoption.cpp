@@ -194,8 +194,8 @@ void Adoption::note_missing() {
   }
 }
 
-// What is to be sent may be less than box.db knows: batches were deleted and it could not be told, or
-// an older copy of the file was put back. What is gone is gone: if the room does not have it, a
+// What is to be sent may be less than box.db knows: batches were deleted and it could not be told,
+// or an older copy of the file was put back. What is gone is gone: if the room does not have it, a
 // tombstone will say so.
 void Adoption::note_shortened() {
   for (const auto& [incarnation, known] : known_.files) {
@@ -279,9 +279,9 @@ Status SessionStore::State::reconcile() {
   for (const auto& [incarnation, file] : known.files) {
     if (!file.needs_plain || file.state != FileState::kAside) continue;
     if (!Journal::make_plain(path_of(file)).ok()) continue;
-    auto record = std::find_if(
-        change.files.begin(), change.files.end(),
-        [id = incarnation](const FileRecord& one) { return one.incarnation == id; });
+    auto record =
+        std::find_if(change.files.begin(), change.files.end(),
+                     [id = incarnation](const FileRecord& one) { return one.incarnation == id; });
     // What was learned of it just now counts too.
     if (record == change.files.end()) record = change.files.insert(record, file);
     record->needs_plain = false;

@@ -279,7 +279,8 @@ Status Database::distrust(int value_bytes_max) {
 Status Database::use_wal() {
   const auto mode = text("PRAGMA journal_mode = WAL");
   if (!mode.ok()) return mode.status();
-  if (mode.value() == "wal") return {};
+  // A database in memory has no use for one.
+  if (mode.value() == "wal" || mode.value() == "memory") return {};
   return {Code::kTryAgain, "no WAL can be used now; it is " + mode.value()};
 }
 

@@ -78,8 +78,8 @@ class Database {
   // whoever is going to write, for an earlier process may have left such pages; who goes on with a
   // connection after a commit that failed must do it before the next.
   static Status rewrite_wal(const std::filesystem::path& file, const std::string& vfs = {});
-  // Undoes what a rollback journal beside `file` says was not finished, as any writer would; whoever
-  // only reads cannot. Does nothing if there is none.
+  // Undoes what a rollback journal beside `file` says was not finished, as any writer would;
+  // whoever only reads cannot. Does nothing if there is none.
   static Status roll_back(const std::filesystem::path& file, const std::string& vfs = {});
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;

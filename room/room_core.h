@@ -113,8 +113,8 @@ class RoomCore {
   using Known = std::map<std::uint64_t, RangeSet>;  // By incarnation.
   // `box`, `known`: null and empty for a viewer.
   void welcome(ConnectionId id, const Uuid* box, const Known& known);
-  Status add_contents(const RoomFile& file, const RangeSet& known, int& hashes_left,
-                      int& runs_left, words::Held& held);
+  Status add_contents(const RoomFile& file, const RangeSet& known, int& hashes_left, int& runs_left,
+                      words::Held& held);
   void replace_box();
   void receive_definition(const words::Definition& definition);
   void receive_part(const words::Part& part);

@@ -165,7 +165,8 @@ class RoomStore {
 
  private:
   struct Statements {
-    Statement put_file, put_definition, put_entry, match, contents, put_lap, drop_held, put_held, put_meta;
+    Statement put_file, put_definition, put_entry, match, contents, put_lap, drop_held, put_held,
+        put_meta;
     Statement put_counter, clear_finals, put_final, put_finished, page_all, page_events;
   };
 

@@ -88,8 +88,9 @@ void RoomLine::ping() {
 void RoomLine::raise_alarm() {
   if (sync_.counters().refused_files == refused_files_) return;
   refused_files_ = sync_.counters().refused_files;
-  spdlog::error("room of session {}: {}; entries in conflict are sent again under another incarnation",
-                sync_.info().id.text(), sync_.refusal());
+  spdlog::error(
+      "room of session {}: {}; entries in conflict are sent again under another incarnation",
+      sync_.info().id.text(), sync_.refusal());
 }
 
 void RoomLine::finish(const std::string& reason) {

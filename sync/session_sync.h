@@ -19,8 +19,8 @@
 //
 // Where the room has another content under one of our keys, that entry is not sent again under it;
 // sequences beyond the last that we issued show the same to come. Both are reported as
-// IncarnationRefused, again and again until the recorder has acted; a file that is still appended to
-// is not sent from until it is sealed.
+// IncarnationRefused, again and again until the recorder has acted; a file that is still appended
+// to is not sent from until it is sealed.
 //
 // Threads: one (the link's). Limits: bytes in flight by pacing.h; two open entries; reports are
 // kept and coalesced per file while a hand-over queue is full; a file that cannot be read is tried
@@ -157,17 +157,17 @@ class SessionSync {
   struct File {
     FileHead head;
     FileLanes lanes;
-    bool announced = false;  // In this connection's Hello.
-    bool welcomed = false;   // On this connection: may be sent from.
+    bool announced = false;    // In this connection's Hello.
+    bool welcomed = false;     // On this connection: may be sent from.
     bool awaits_seal = false;  // It must not grow: see conflicts and beyond.
     std::string refusal{};     // Why it is refused; empty if it is not.
     BootNs report_refusal_at = 0;
-    RangeSet conflicts{};  // The room has another content.
+    RangeSet conflicts{};      // The room has another content.
     std::uint64_t beyond = 0;  // Greatest sequence that the room holds, if we never issued it.
     // Held by that store of the room, with our content.
     RangeSet known{};
     std::uint64_t known_store = 0;
-    RangeSet doubtful{};  // Held by the room, and not compared yet.
+    RangeSet doubtful{};           // Held by the room, and not compared yet.
     bool held_unreported = false;  // All of it, after a Welcome.
     RangeSet unreported{};         // Since then.
     BootNs readable_at = 0;

@@ -109,9 +109,8 @@ Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
 
 // Adds to `proven` what is of our content; conflicts and what cannot be read now are noted.
 void SessionSync::compare(File& file, const words::HeldContent& content, RangeSet& proven) {
-  const std::uint64_t end =
-      std::min(content.first() + static_cast<std::uint64_t>(content.hashes_size()) - 1,
-               file.head.last);
+  const std::uint64_t end = std::min(
+      content.first() + static_cast<std::uint64_t>(content.hashes_size()) - 1, file.head.last);
   for (std::uint64_t at = content.first(); at <= end; ++at) {
     if (proven.contains(at)) continue;  // Gone here: whose it is does not matter any more.
     const auto read = source_.entry(file.head.incarnation, at);
@@ -136,8 +135,8 @@ void SessionSync::begin_file(File& file, const words::Held& told, std::uint64_t 
   if (greatest > file.head.last) {
     file.beyond = greatest;
     if (!file.head.sealed) {
-      refuse(file, "the room holds sequence " + std::to_string(greatest) + ", this file has issued " +
-                       std::to_string(file.head.last));
+      refuse(file, "the room holds sequence " + std::to_string(greatest) +
+                       ", this file has issued " + std::to_string(file.head.last));
     }
   }
   RangeSet trusted = gone_of(file);
@@ -310,7 +309,8 @@ void SessionSync::report(BootNs now) {
       reported = true;
     }
     if (!file.unreported.empty()) {
-      if (!reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported, 0})) continue;
+      if (!reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported, 0}))
+        continue;
       file.unreported.clear();
       reported = true;
     }

@@ -36,10 +36,10 @@ struct LinkRig : Rig {
          .ranges = std::move(held)}));
   }
   void refuse(std::uint64_t incarnation) {
-    ASSERT_TRUE(recorder->link_reports().refused.try_push(
-        {.session = snapshot().session->id, .incarnation = incarnation,
-         .reason = "conflict",
-         .conflicts = ranges({{1, 1000}})}));
+    ASSERT_TRUE(recorder->link_reports().refused.try_push({.session = snapshot().session->id,
+                                                           .incarnation = incarnation,
+                                                           .reason = "conflict",
+                                                           .conflicts = ranges({{1, 1000}})}));
   }
   FileHead live_file() { return live_heads().files.back(); }
   std::uint64_t next = 1;
@@ -150,8 +150,10 @@ TEST(RecorderLink, AFileWhoseContinuationTheRoomHoldsIsSealedAndNotCopied) {
   LinkRig rig;
   rig.given_batches(5);
   const std::uint64_t refused = rig.snapshot().incarnation;
-  ASSERT_TRUE(rig.recorder->link_reports().refused.try_push(
-      {.session = rig.snapshot().session->id, .incarnation = refused, .reason = "holds 900", .conflicts = {}}));
+  ASSERT_TRUE(rig.recorder->link_reports().refused.try_push({.session = rig.snapshot().session->id,
+                                                             .incarnation = refused,
+                                                             .reason = "holds 900",
+                                                             .conflicts = {}}));
   rig.flush();
   const RecorderSnapshot after = rig.snapshot();
   EXPECT_NE(after.incarnation, refused);
@@ -176,9 +178,8 @@ struct EndedRig : LinkRig {
   }
   SessionHeads head() { return recorder->heads().get()->sessions.front(); }
   void refuse_ended() {
-    ASSERT_TRUE(
-        recorder->link_reports().refused.try_push(
-            {session, refused, "another content", ranges({{1, 1000}})}));
+    ASSERT_TRUE(recorder->link_reports().refused.try_push(
+        {session, refused, "another content", ranges({{1, 1000}})}));
   }
   void expect_copied_once() {
     Kept copies;

@@ -72,6 +72,11 @@ class Box {
     words::Range* range = held->add_ranges();
     range->set_first(1);
     range->set_last(kEntries);
+    words::HeldContent* content = held->add_contents();
+    content->set_first(1);
+    for (const StoredEntry& entry : journal_.file(kFile).entries) {
+      content->add_hashes(short_hash(entry.hashes[0].raw()));
+    }
     hear(serialise(welcome));
     pass(2);
     words::Frame complete;

@@ -30,11 +30,12 @@ TEST_F(Sqlite, AChangeThatWasNotFinishedIsRolledBack) {
   Database database = open(file_);
   ASSERT_TRUE(database.exec("CREATE TABLE t(x); INSERT INTO t VALUES(1)").ok());
   // More than the cache holds: pages reach the file before the change is done.
-  ASSERT_TRUE(database
-                  .exec("PRAGMA cache_size = 1; BEGIN; UPDATE t SET x = 2;"
-                        " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000)"
-                        " INSERT INTO t SELECT randomblob(500) FROM n")
-                  .ok());
+  ASSERT_TRUE(
+      database
+          .exec("PRAGMA cache_size = 1; BEGIN; UPDATE t SET x = 2;"
+                " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000)"
+                " INSERT INTO t SELECT randomblob(500) FROM n")
+          .ok());
   ASSERT_GT(fs::file_size(file_.string() + "-journal"), 0U);
   fs::copy_file(file_, killed_);
   fs::copy_file(file_.string() + "-journal", killed_.string() + "-journal");

@@ -116,7 +116,8 @@ class Inspection {
     // A datagram lost in a cut may have been durable, and given up later: then no gap tells of it.
     // Of a ring that went with a cut after an older copy was put back nobody knows the number.
     std::uint64_t untold = answered_rows_ + journal_lost_packets_;
-    if (has_unknown_tombstones_ || (restored_packets_ != 0 && (is_ring_lost_ || has_lost_tombstones_))) {
+    if (has_unknown_tombstones_ ||
+        (restored_packets_ != 0 && (is_ring_lost_ || has_lost_tombstones_))) {
       untold = findings_.lost_packets;
     }
     // A box that went back tells again of what it told since; two that rekey the same, both.
@@ -137,10 +138,9 @@ class Inspection {
   void miss(std::size_t number, const SimCars::Row& row, std::vector<std::int64_t>& losses) {
     const Party& party = parties_[number];
     const SimCars::Packet& packet = party.cars->packets().at(row.packet);
-    const auto window =
-        std::find_if(party.windows.begin(), party.windows.end(), [&](const auto& one) {
-          return row.packet >= one.from && row.packet < one.until;
-        });
+    const auto window = std::find_if(
+        party.windows.begin(), party.windows.end(),
+        [&](const auto& one) { return row.packet >= one.from && row.packet < one.until; });
     const bool is_outside = window == party.windows.end();
     if (is_outside && packet.may_be_unknown) {
       ++findings_.unknown_rows;
@@ -215,13 +215,13 @@ class Inspection {
 
   const std::vector<Party>& parties_;
   const bool room_went_back_;
-  std::unordered_map<std::uint64_t, std::string> held_;     // Key of a row -> where it is.
+  std::unordered_map<std::uint64_t, std::string> held_;  // Key of a row -> where it is.
   // By party and stream: sequences that are there.
   std::map<std::pair<std::size_t, std::size_t>, std::set<std::uint64_t>> streams_;
   std::uint64_t rejected_rows_ = 0;
-  std::uint64_t answered_rows_ = 0;  // By tombstones, and by `no_space` gaps.
-  std::uint64_t restores_ = 0;              // Windows of older copies...
-  std::uint64_t restored_packets_ = 0;      // ...what was journaled in them...
+  std::uint64_t answered_rows_ = 0;     // By tombstones, and by `no_space` gaps.
+  std::uint64_t restores_ = 0;          // Windows of older copies...
+  std::uint64_t restored_packets_ = 0;  // ...what was journaled in them...
   std::uint64_t perhaps_copied_packets_ = 0;
   std::uint64_t journal_lost_packets_ = 0;  // ...and what gaps say of them.
   bool is_ring_lost_ = false;

@@ -9,13 +9,13 @@
 // first and the last that are there, and at most those and all before the first (of which the box
 // knows if it had their announcement).
 //
-// Where an older copy of a journal, or of all of them, was put back, what was journaled since the copy
-// was made may be missing as far as no room had it; the datagrams are told by gaps, or counted as
-// journal_lost. What the rooms had of them may be told as lost too: the box cannot know.
+// Where an older copy of a journal, or of all of them, was put back, what was journaled since the
+// copy was made may be missing as far as no room had it; the datagrams are told by gaps, or counted
+// as journal_lost. What the rooms had of them may be told as lost too: the box cannot know.
 //
-// Two laptops with one identity that both have to journal the same entries again, under incarnations
-// of their own, bring their rows twice: nobody but they could know. That alone is excused, where
-// tombstones of both say so.
+// Two laptops with one identity that both have to journal the same entries again, under
+// incarnations of their own, bring their rows twice: nobody but they could know. That alone is
+// excused, where tombstones of both say so.
 //
 // Where the disk was too small, rows may also be missing because they were given up: at most as
 // many as tombstones in the rooms and `no_space` gaps say. (What a room lost that the box had given
@@ -63,7 +63,7 @@ struct Findings {
   std::uint64_t lost_packets = 0;   // In a window, or in the kernel's buffer at a cut.
   std::uint64_t told_packets = 0;   // By gaps.
   std::uint64_t sessions = 0;
-  std::uint64_t given_up_rows = 0;      // Missing, and tombstones or `no_space` gaps say so.
+  std::uint64_t given_up_rows = 0;  // Missing, and tombstones or `no_space` gaps say so.
   // By window: from the oldest missing row to the cut. With nothing else wrong, and with.
   std::vector<std::int64_t> plain_losses_ns;
   std::vector<std::int64_t> other_losses_ns;

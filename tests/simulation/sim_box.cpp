@@ -27,8 +27,11 @@ Journal::Options store_options() {
 
 SimBox::SimBox(const std::int64_t& world_ns, SimNetwork& network, const fs::path& folder,
                const Options& options)
-    : network_(network), folder_(folder), options_(options), 
-      clock_(world_ns, options.number * kBootsPerMachine), disk_(folder) {
+    : network_(network),
+      folder_(folder),
+      options_(options),
+      clock_(world_ns, options.number * kBootsPerMachine),
+      disk_(folder) {
   fs::create_directories(folder_ / "run");
 }
 
@@ -86,9 +89,8 @@ bool SimBox::start(std::string& why) {
 }
 
 MessageRing::Options SimBox::ring_options() const {
-  return {.file = folder_ / "run" / "cars.ring",
-          .ring_bytes = std::size_t{1} << 20,
-          .slot_count = 1};
+  return {
+      .file = folder_ / "run" / "cars.ring", .ring_bytes = std::size_t{1} << 20, .slot_count = 1};
 }
 
 std::unique_ptr<MessageRing> SimBox::open_ring() const {

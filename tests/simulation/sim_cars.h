@@ -51,8 +51,8 @@ class SimCars {
   void cut_power();
   // How many packets() the ring has released, all in all.
   std::size_t released(const MessageRing& ring) const;
-  // The box went back to an older state of its own: what it has not read yet may meet a decoder that
-  // does not know the definitions.
+  // The box went back to an older state of its own: what it has not read yet may meet a decoder
+  // that does not know the definitions.
   void forget_announcements(const MessageRing& ring);
   // Nobody drove while the world's time jumped.
   void skip();

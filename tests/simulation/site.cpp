@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "buffer/clock.h"
 #include "proto/check.h"
 #include "proto/sqlite.h"
 
@@ -16,8 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::int64_t kMs = 1'000'000;
-constexpr std::int64_t kDay = 86'400'000 * kMs;
+constexpr std::int64_t kDay = 86'400'000 * kNsPerMs;
 
 // The bytes of a database and of its WAL, into the file that is there (its inode stays) or into one
 // of its own.
@@ -81,7 +81,7 @@ void Site::revive() {
   std::string why;
   if (!box_.start(why)) {
     tell("the daemon cannot start: " + why);
-    starts_at_ = now_ + 200 * kMs;
+    starts_at_ = now_ + 200 * kNsPerMs;
     return;
   }
   has_power_ = true;
@@ -119,7 +119,7 @@ void Site::kill() {
   if (!box_.is_up()) return;
   box_.kill();
   ++kills_;
-  starts_at_ = now_ + dice_.between(1, 400) * kMs;
+  starts_at_ = now_ + dice_.between(1, 400) * kNsPerMs;
   tell("the daemon is killed");
 }
 
@@ -135,14 +135,14 @@ void Site::cut_power() {
   box_.cut_power(dice_);
   cars_.cut_power();
   ++power_cuts_;
-  starts_at_ = now_ + dice_.between(100, 1'000) * kMs;
+  starts_at_ = now_ + dice_.between(100, 1'000) * kNsPerMs;
   tell("the box loses power; " + std::to_string(heard - settled_packets_) +
        " datagrams were not durable");
 }
 
 // Nothing was wrong for a while that keeps the recorder from committing.
 bool Site::is_plain_now() const {
-  constexpr std::int64_t kAfter = 500 * kMs;
+  constexpr std::int64_t kAfter = 500 * kNsPerMs;
   const auto now = box_.snapshot();
   return now != nullptr && now->state != RecorderState::kHolding &&
          now_ >= std::max({recorder_stalls_until_, disk_bad_until_, started_at_, small_until_}) +
@@ -151,13 +151,13 @@ bool Site::is_plain_now() const {
 
 void Site::fill_disk() {
   box_.disk().set_full(true);
-  disk_bad_until_ = now_ + dice_.between(50, 2'000) * kMs;
+  disk_bad_until_ = now_ + dice_.between(50, 2'000) * kNsPerMs;
   tell("the box's disk is full");
 }
 
 void Site::shrink_disk() {
   box_.shrink_disk(dice_.below(128) << 10U);
-  small_until_ = now_ + dice_.between(200, 3'000) * kMs;
+  small_until_ = now_ + dice_.between(200, 3'000) * kNsPerMs;
   tell("the box's disk is small");
 }
 
@@ -169,13 +169,13 @@ void Site::break_disk() {
 // A sync that fails is worst shortly before a power cut.
 void Site::fail_sync() {
   box_.disk().fail_sync();
-  disk_bad_until_ = now_ + 500 * kMs;
-  if (dice_.one_in(2)) power_fails_at_ = now_ + dice_.between(20, 1'500) * kMs;
+  disk_bad_until_ = now_ + 500 * kNsPerMs;
+  if (dice_.one_in(2)) power_fails_at_ = now_ + dice_.between(20, 1'500) * kNsPerMs;
   tell("the box's next sync fails");
 }
 
 void Site::step_wall_clock() {
-  box_.clock().step_wall(dice_.between(-1, 1) * kDay + dice_.between(-5'000, 5'000) * kMs);
+  box_.clock().step_wall(dice_.between(-1, 1) * kDay + dice_.between(-5'000, 5'000) * kNsPerMs);
   tell("the wall clock jumps");
 }
 
@@ -196,12 +196,12 @@ void Site::suspend(std::int64_t slept_ns) {
 }
 
 void Site::stall_recorder() {
-  recorder_stalls_until_ = now_ + dice_.between(10, 800) * kMs;
+  recorder_stalls_until_ = now_ + dice_.between(10, 800) * kNsPerMs;
   tell("the recorder stands still");
 }
 
 void Site::stall_link() {
-  link_stalls_until_ = now_ + dice_.between(10, 3'000) * kMs;
+  link_stalls_until_ = now_ + dice_.between(10, 3'000) * kNsPerMs;
   tell("the link stands still");
 }
 
@@ -283,7 +283,8 @@ void Site::put_back_state() {
   fs::copy(folder_ / "backup", box_.state(), fs::copy_options::recursive);
   const bool is_image = dice_.one_in(2);
   if (is_image) take_inodes(box_.state());
-  tell(is_image ? "the disk goes back in time" : "an older copy of the state directory is put back");
+  tell(is_image ? "the disk goes back in time"
+                : "an older copy of the state directory is put back");
 }
 
 void Site::clone_to(Site& twin) {
@@ -294,7 +295,8 @@ void Site::clone_to(Site& twin) {
   const bool is_image = dice_.one_in(2);
   if (is_image) take_inodes(twin.box_.state());
   twin.rejected_before_ = rejected_rows(twin.box_.state());
-  tell(is_image ? "the laptop's disk is cloned" : "the state directory is copied to another laptop");
+  tell(is_image ? "the laptop's disk is cloned"
+                : "the state directory is copied to another laptop");
 }
 
 // In an image of a disk each file has the inode it had.

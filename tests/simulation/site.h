@@ -1,5 +1,5 @@
-// Site: a laptop beside the track in a simulated run, the cars it hears, what is done to it, and the
-// books about what it may have lost.
+// Site: a laptop beside the track in a simulated run, the cars it hears, what is done to it, and
+// the books about what it may have lost.
 //
 // Threads: one.
 
@@ -98,7 +98,8 @@ class Site {
   std::vector<LossWindow> windows_;
   std::size_t settled_packets_ = 0;  // So many of SimCars::packets() are durable.
   std::int64_t slept_ns_ = 0;        // Since then.
-  std::uint64_t rejected_before_ = 0;  // Rows that the journals it was cloned with say were rejected.
+  std::uint64_t rejected_before_ =
+      0;  // Rows that the journals it was cloned with say were rejected.
   std::uint64_t kills_ = 0;
   std::uint64_t power_cuts_ = 0;
   bool has_power_ = true;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "buffer/clock.h"
 #include "proto/check.h"
 #include "proto/uuid.h"
 #include "tests/simulation/fault_plan.h"
@@ -22,12 +23,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::int64_t kMs = 1'000'000;
 // A room that refuses is asked again after 30 s at the latest, and there are two of them; two boxes
 // that claim one session take turns of 30 s.
-constexpr std::int64_t kPatience = 180'000 * kMs;
-constexpr std::int64_t kPatienceWithTwin = 600'000 * kMs;
-constexpr std::int64_t kEndAgainEvery = 1'000 * kMs;
+constexpr std::int64_t kPatience = 180'000 * kNsPerMs;
+constexpr std::int64_t kPatienceWithTwin = 600'000 * kNsPerMs;
+constexpr std::int64_t kEndAgainEvery = 1'000 * kNsPerMs;
 constexpr std::size_t kTraceMax = 4000;
 constexpr std::size_t kTwinsFirstCar = 101;
 
@@ -50,13 +50,13 @@ class World {
   World& operator=(const World&) = delete;
 
   RunResult run() {
-    chaos_until_ = now_ + dice_.between(500, 4'000) * kMs;
+    chaos_until_ = now_ + dice_.between(500, 4'000) * kNsPerMs;
     while (now_ < chaos_until_ && result_.faults.empty()) {
       maybe_do_harm();
       turn();
     }
     heal();
-    const std::int64_t quiet_until = now_ + 300 * kMs;
+    const std::int64_t quiet_until = now_ + 300 * kNsPerMs;
     while (now_ < quiet_until && result_.faults.empty()) turn();
     for (const auto& site : sites_) site->stop_cars();
     settle();
@@ -77,7 +77,7 @@ class World {
                                   .number = number},
                           .name = name,
                           .cars = 1 + dice_.below(3),
-                          .plain_loss_ns = (flush_ms + kTurnsMs) * kMs};
+                          .plain_loss_ns = (flush_ms + kTurnsMs) * kNsPerMs};
     if (number != 0) options.first_car = kTwinsFirstCar;
     const fs::path folder = options_.folder / ("box" + std::to_string(number));
     fs::create_directories(folder);
@@ -108,7 +108,7 @@ class World {
 
   // Some milliseconds of everybody's work, in an order of chance.
   void turn() {
-    now_ += dice_.between(1, 9) * kMs;
+    now_ += dice_.between(1, 9) * kNsPerMs;
     for (const auto& site : sites_) site->drive();
     revive();
     std::array<int, 5> order = {0, 1, 2, 3, 4};
@@ -142,7 +142,7 @@ class World {
       tell("the room is up");
     } else {
       tell("the room cannot start: " + why);
-      room_starts_at_ = now_ + 200 * kMs;
+      room_starts_at_ = now_ + 200 * kNsPerMs;
     }
   }
 
@@ -198,8 +198,8 @@ class World {
   void fail_room_sync() {
     room_disk_was_broken_ = true;
     room_.disk().fail_sync();
-    room_disk_bad_until_ = now_ + 500 * kMs;
-    if (dice_.one_in(2)) room_power_fails_at_ = now_ + dice_.between(20, 1'500) * kMs;
+    room_disk_bad_until_ = now_ + 500 * kNsPerMs;
+    if (dice_.one_in(2)) room_power_fails_at_ = now_ + dice_.between(20, 1'500) * kNsPerMs;
     tell("the room's next sync fails");
   }
 
@@ -222,13 +222,13 @@ class World {
   }
 
   void room_is_gone() {
-    room_starts_at_ = now_ + dice_.between(5, 1'500) * kMs;
+    room_starts_at_ = now_ + dice_.between(5, 1'500) * kNsPerMs;
     tell("the room is gone");
   }
 
   void cut_network() {
     network_.cut();
-    cut_until_ = now_ + dice_.between(20, 4'000) * kMs;
+    cut_until_ = now_ + dice_.between(20, 4'000) * kNsPerMs;
     tell("the network is cut");
   }
 
@@ -239,7 +239,7 @@ class World {
 
   // Everything stands still, boot time goes on, and the other end has long hung up.
   void suspend() {
-    const std::int64_t slept = dice_.between(1, 7'200) * 1'000 * kMs;
+    const std::int64_t slept = dice_.between(1, 7'200) * 1'000 * kNsPerMs;
     now_ += slept;
     chaos_until_ += slept;
     room_disk_bad_until_ += slept;
@@ -258,7 +258,7 @@ class World {
       room_.back_up();
       tell("the room is backed up");
     }
-    room_starts_at_ = now_ + dice_.between(5, 300) * kMs;
+    room_starts_at_ = now_ + dice_.between(5, 300) * kNsPerMs;
   }
 
   void heal() {
@@ -283,7 +283,7 @@ class World {
     if (!result_.faults.empty()) return;
     std::string unfinished;
     for (const auto& site : sites_) unfinished += site->box().unfinished() + ";";
-    fault("after " + std::to_string(patience / kMs) +
+    fault("after " + std::to_string(patience / kNsPerMs) +
           " ms without faults the rooms are not complete:" + unfinished);
   }
 

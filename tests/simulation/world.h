@@ -7,8 +7,8 @@
 // Faults: a process dies at any step or inside any operation on its disk; power is lost; the disk
 // reports errors, is full or small; the network is cut, slow to say so, or resets; the room is
 // restored from an older copy; the live journal is replaced by a copy; an older copy of a journal
-// or of the whole state is put back; a second laptop goes on with a copy of the state under the same
-// identity; the wall clock jumps; a thread stands still while the others go on.
+// or of the whole state is put back; a second laptop goes on with a copy of the state under the
+// same identity; the wall clock jumps; a thread stands still while the others go on.
 //
 // Threads: one. Time is simulated: a run of 10 s takes some 10 ms.
 
