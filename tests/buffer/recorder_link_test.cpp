@@ -230,6 +230,76 @@ TEST(RecorderLink, AKillAmidstThatCopiesNothingTwice) {
   rig.expect_copied_once();
 }
 
+// What the tombstones in a file answer for, of one incarnation.
+RangeSet answered_in(const std::filesystem::path& file, std::uint64_t incarnation) {
+  Kept kept;
+  rig::read_file(file, kept);
+  RangeSet answered;
+  for (const words::Event& event : kept.events) {
+    if (event.tombstone().incarnation() != incarnation) continue;
+    answered.add(Range{event.tombstone().first(), event.tombstone().last()});
+  }
+  return answered;
+}
+
+TEST(RecorderLink, AnOlderCopyOfAFileOfAnEndedSessionIsAnsweredFor) {
+  LinkRig rig;
+  rig.given_batches(5);
+  rig.acknowledge(ranges({{1, 8}}));
+  const std::filesystem::path file = rig.live_file().file;
+  const std::uint64_t incarnation = rig.live_file().incarnation;
+  rig.crash();
+  std::filesystem::copy_file(file, rig.folder / "copy.db");
+  rig.open();
+  rig.given_batches(5);
+  ASSERT_TRUE(rig.command(EndSession{}).status.ok());
+  const std::uint64_t last = rig.recorder->heads().get()->sessions.front().files.front().last;
+  rig.crash();
+  std::filesystem::rename(rig.folder / "copy.db", file);
+  rig.open();
+  rig.flush();
+  const SessionHeads session = rig.recorder->heads().get()->sessions.front();
+  ASSERT_EQ(session.files.size(), 2U);
+  EXPECT_EQ(session.files.front().removed, ranges({{8, last}}));
+  EXPECT_EQ(answered_in(session.files.back().file, incarnation), ranges({{8, last}}))
+      << "what nobody has any more";
+  rig.reopen();
+  rig.flush();
+  EXPECT_EQ(rig.recorder->heads().get()->sessions.front().files.size(), 2U) << "said once";
+}
+
+TEST(RecorderLink, TombstonesThatWentWithAnOlderCopyAreWrittenAgain) {
+  LinkRig rig;
+  rig.given_batches(300);
+  const std::uint64_t refused = rig.snapshot().incarnation;
+  rig.refuse(refused);
+  rig.recorder->step(rig.clock.boot);
+  rig.recorder->step(rig.clock.boot);
+  ASSERT_TRUE(rig.snapshot().rekeying) << "half of it is copied";
+  const std::filesystem::path file = rig.live_file().file;
+  rig.crash();
+  std::filesystem::copy_file(file, rig.folder / "copy.db");
+  rig.open();
+  rig.refuse(refused);
+  rig.flush();
+  ASSERT_FALSE(rig.snapshot().rekeying);
+  const std::uint64_t last = rig.live_heads().files.front().last;
+  rig.crash();
+  const RangeSet all = answered_in(file, refused);
+  ASSERT_TRUE(all.contains(Range{1, last}));
+  const RangeSet before = answered_in(rig.folder / "copy.db", refused);
+  ASSERT_FALSE(before.contains(Range{1, last}));
+  std::filesystem::rename(rig.folder / "copy.db", file);
+  rig.open();
+  rig.flush();
+  RangeSet lost = all;
+  lost.remove_all(before);
+  EXPECT_EQ(answered_in(rig.live_file().file, refused), lost);
+  EXPECT_GT(rig.snapshot().conservation.entries.evicted.at(
+                static_cast<std::size_t>(EvictReason::kRoomLost)),
+            0U);
+}
+
 TEST(RecorderLink, CarriesOnRekeyingAfterAKillAndCopiesNothingTwice) {
   LinkRig rig;
   rig.given_batches(300);

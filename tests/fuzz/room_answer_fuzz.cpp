@@ -50,6 +50,7 @@ class Box {
     speak();
   }
   void hear(std::string_view frame) {
+    note_shown(frame);
     // A room that broke the protocol is hung up on.
     if (!sync_->received(now_, frame).ok()) dial();
     speak();
@@ -106,13 +107,31 @@ class Box {
     CHECK(part.incarnation() == kFile && part.first() >= 1 && part.last() <= kEntries);
     const StoredEntry& entry = journal_.file(kFile).entries[part.first() - 1];
     CHECK(entry.bytes.compare(part.offset(), part.bytes().size(), part.bytes()) == 0);
+    if (part.offset() + part.bytes().size() == part.total()) ours_.add(part.first());
+  }
+  // What a Welcome shows with our content.
+  void note_shown(std::string_view bytes) {
+    const auto frame = parse_frame(bytes);
+    if (!frame.ok()) return;
+    for (const words::Held& held : frame.value().welcome().held()) {
+      if (held.incarnation() != kFile) continue;
+      for (const words::HeldContent& content : held.contents()) {
+        for (int i = 0; i < content.hashes_size(); ++i) {
+          const std::uint64_t at = content.first() + static_cast<std::uint64_t>(i);
+          if (at > kEntries) break;
+          const StoredEntry& entry = journal_.file(kFile).entries[at - 1];
+          if (short_hash(entry.hashes[0].raw()) == content.hashes(i)) ours_.add(at);
+        }
+      }
+    }
   }
   void take_reports() {
     int reports = 0;
     while (auto report = acknowledged_.try_pop()) {
       ++reports;
       CHECK(report->incarnation == kFile);
-      for (const Range& range : report->ranges.ranges()) CHECK(range.last <= kEntries);
+      // Acknowledged is only what we sent, or what the room has with our content.
+      for (const Range& range : report->ranges.ranges()) CHECK(ours_.contains(range));
     }
     while (seen_.try_pop()) ++reports;
     while (completed_.try_pop()) ++reports;
@@ -124,6 +143,7 @@ class Box {
   }
 
   FakeJournal journal_;
+  RangeSet ours_;
   BoundedQueue<Acknowledged> acknowledged_{64};
   BoundedQueue<SessionCompleted> completed_{4};
   BoundedQueue<RoomSeen> seen_{64};

@@ -23,8 +23,7 @@ namespace {
 
 using namespace pitbox;  // NOLINT(google-build-using-namespace): one file, one purpose.
 
-constexpr ConnectionId kBox = 1;
-constexpr ConnectionId kViewer = 2;
+constexpr ConnectionId kViewer = 1'000'000;  // The box has those before.
 
 class StrictOutbound final : public Outbound {
  public:
@@ -92,7 +91,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   hello.set_version(1);
   hello.set_box_id("the-box-16-bytes");
   hello.set_session_id(session.raw());
-  room->hello(kBox, hello, now);
+  ConnectionId box = 1;
+  room->hello(box, hello, now);
   words::Subscribe subscribe;
   subscribe.set_version(1);
   subscribe.set_session_id(session.raw());
@@ -106,8 +106,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     at += 2 + bytes.size();
     check_round_trip(bytes);
     const auto frame = parse_frame(bytes);
-    const ConnectionId from = (word & 0x8000) != 0 ? kViewer : kBox;
-    if (frame.ok()) room->receive(from, frame.value(), bytes, now);
+    const ConnectionId from = (word & 0x8000) != 0 ? kViewer : box;
+    if (frame.ok() && frame.value().has_hello() && from == box) {
+      room->hello(++box, frame.value().hello(), now);  // It dials again.
+    } else if (frame.ok()) {
+      room->receive(from, frame.value(), bytes, now);
+    }
     now += std::chrono::milliseconds(5);
     room->step(now);
     check_acks(*room, out.acks);
