@@ -34,14 +34,13 @@ void count(const Commit& commit, const RangeSet& answered, std::uint64_t answere
 }  // namespace
 
 Result<std::unique_ptr<EndedRekeying>> EndedRekeying::open(SessionStore& store, const Uuid& session,
-                                                           std::uint64_t incarnation,
-                                                           const std::filesystem::path& file,
-                                                           const RangeSet& settled, Range range) {
-  std::unique_ptr<EndedRekeying> made(new EndedRekeying(store, session, incarnation));
+                                                           const FileHead& head,
+                                                           const RangeSet& spared) {
+  std::unique_ptr<EndedRekeying> made(new EndedRekeying(store, session, head.incarnation));
   auto carry = store.carry_of_ended(session);
   if (!carry.ok()) return carry.status();
   made->carry_ = std::move(carry).take();
-  auto copying = Rekeying::open(file, settled, range);
+  auto copying = Rekeying::open(head.file, spared, {head.first, head.last});
   if (!copying.ok()) return copying.status();
   made->copying_ = std::move(copying).take();
   return made;

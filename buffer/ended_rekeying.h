@@ -8,11 +8,11 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <optional>
 
 #include "buffer/events.h"
+#include "buffer/handover.h"
 #include "buffer/rekeying.h"
 #include "buffer/session_store.h"
 
@@ -20,12 +20,10 @@ namespace pitbox {
 
 class EndedRekeying {
  public:
-  // Of `range` of the file, what `settled` does not contain. Errors as Rekeying::open() and
+  // Of the file of `head`, what `spared` does not contain. Errors as Rekeying::open() and
   // SessionStore::carry_of_ended().
   static Result<std::unique_ptr<EndedRekeying>> open(SessionStore& store, const Uuid& session,
-                                                     std::uint64_t incarnation,
-                                                     const std::filesystem::path& file,
-                                                     const RangeSet& settled, Range range);
+                                                     const FileHead& head, const RangeSet& spared);
 
   // One chunk. True: all is copied, and the store knows the file. On an error what was copied so
   // far is known to the store, if it could be told; the rest is as before.

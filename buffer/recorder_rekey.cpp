@@ -77,8 +77,7 @@ std::size_t Recorder::rekey(BootNs now) {
 void Recorder::rekey_ended(const Uuid& session, const FileHead& head, const RangeSet& spared,
                            BootNs now) {
   if (ended_rekeying_ != nullptr) return;  // One at a time; the room will refuse it again.
-  auto opened = EndedRekeying::open(*store_, session, head.incarnation, head.file, spared,
-                                    {head.first, head.last});
+  auto opened = EndedRekeying::open(*store_, session, head, spared);
   if (!opened.ok()) {
     note_error("journal again under a new incarnation", opened.status(), now);
     return;

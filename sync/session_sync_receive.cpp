@@ -309,8 +309,9 @@ void SessionSync::report(BootNs now) {
       reported = true;
     }
     if (!file.unreported.empty()) {
-      if (!reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported, 0}))
+      if (!reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported, 0})) {
         continue;
+      }
       file.unreported.clear();
       reported = true;
     }
