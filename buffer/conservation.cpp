@@ -1,5 +1,6 @@
 #include "buffer/conservation.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace pitbox {
@@ -89,6 +90,20 @@ std::string_view to_string(EvictReason reason) {
 
 std::uint64_t Conservation::Entries::evicted_sum() const {
   return sum(evicted);
+}
+
+void Conservation::Entries::set_evicted_sum(std::uint64_t sum) {
+  const std::uint64_t counted = evicted_sum();
+  if (sum >= counted) {
+    evicted[static_cast<std::size_t>(EvictReason::kRoomLost)] += sum - counted;
+    return;
+  }
+  std::uint64_t too_many = counted - sum;
+  for (std::uint64_t& of_reason : evicted) {
+    const std::uint64_t part = std::min(of_reason, too_many);
+    of_reason -= part;
+    too_many -= part;
+  }
 }
 
 std::uint64_t Conservation::Messages::dropped_sum() const {

@@ -74,6 +74,9 @@ struct Conservation {
     std::uint64_t pending = 0;
     std::array<std::uint64_t, kEvictReasons> evicted{};
     std::uint64_t evicted_sum() const;
+    // Of more than is counted the reason went with a journal: room_lost; less is taken off in the
+    // order of the reasons.
+    void set_evicted_sum(std::uint64_t sum);
   } entries;
 
   std::uint64_t batches_journaled = 0;

@@ -141,9 +141,7 @@ Result<std::unique_ptr<JournalReader>> JournalReader::open(const fs::path& file)
   auto meta = read_journal_meta(*state->database);
   if (!meta.ok()) return Status(meta.status()).within(step);
   state->meta = std::move(meta).take();
-  auto rows = JournalRows::prepare(*state->database);
-  if (!rows.ok()) return Status(rows.status()).within(step);
-  state->rows = std::move(rows).take();
+  state->rows.emplace(*state->database);
   state->cut = find_cut(file, state->meta);
   return std::unique_ptr<JournalReader>(new JournalReader(std::move(state)));
 }

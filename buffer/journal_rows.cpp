@@ -125,9 +125,12 @@ Result<StoredLap> lap_of(const Statement& row) {
   return lap;
 }
 
-// Runs `statement` for one row and lets `make` turn it into a value.
+// Runs `wanted` for one row and lets `make` turn it into a value.
 template <typename Value, typename Make>
-Result<Value> one_row(Statement& statement, std::uint64_t sequence, Make make) {
+Result<Value> one_row(LazyStatement& wanted, std::uint64_t sequence, Make make) {
+  const auto compiled = wanted.get();
+  if (!compiled.ok()) return compiled.status();
+  Statement& statement = *compiled.value();
   const auto stepped = statement.bind_u64(1, sequence).step();
   if (!stepped.ok()) return stepped.status();
   Result<Value> value =
@@ -138,48 +141,40 @@ Result<Value> one_row(Statement& statement, std::uint64_t sequence, Make make) {
 
 }  // namespace
 
-Result<JournalRows> JournalRows::prepare(Database& database) {
-  JournalRows rows;
-  Status status;
-  const auto make = [&](Statement& statement, const std::string& sql) {
-    if (!status.ok()) return;
-    auto prepared = database.prepare(sql);
-    if (!prepared.ok()) {
-      status = prepared.status();
-      return;
-    }
-    statement = std::move(prepared).take();
-  };
-  const std::string event = "SELECT sequence, kind, car, time_ns, hash, bytes FROM events ";
-  const std::string batch =
-      "SELECT sequence, last_sequence, car, first_ns, last_ns, rows, samples, hash, definitions, "
-      "blob FROM batches ";
-  make(rows.event_, event + "WHERE sequence = ?");
-  make(rows.batch_, batch + "WHERE sequence = ?");
-  make(rows.batch_holding_, batch + "WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1");
-  make(rows.lap_,
-       "SELECT sequence, car, lap, kind, lap_time_ms, sector_time_ms, started_at_ms, evidence "
-       "FROM laps WHERE sequence = ?");
-  const std::string within = " WHERE sequence BETWEEN ? AND ? ORDER BY sequence ";
-  const std::string step = "LIMIT " + std::to_string(kRowsPerStep);
-  make(rows.event_keys_, "SELECT sequence FROM events" + within + step);
-  make(rows.batch_keys_, "SELECT sequence FROM batches" + within + step);
-  make(rows.lap_keys_, "SELECT sequence FROM laps" + within + step);
-  // length() of a blob reads its size from the row's header, not the blob.
-  make(rows.outline_,
-       "SELECT sequence, last_sequence, car, first_ns, last_ns, rows, length(blob) FROM batches" +
-           within + step);
-  const std::string event_sum = "SELECT total_events, total_bytes, length(bytes) FROM events";
-  const std::string batch_sum =
-      "SELECT total_batches, total_rows, total_samples, total_bytes, length(blob), rows, samples "
-      "FROM batches";
-  make(rows.first_event_, event_sum + within + "LIMIT 1");
-  make(rows.last_event_, event_sum + within + "DESC LIMIT 1");
-  make(rows.first_batch_, batch_sum + within + "LIMIT 1");
-  make(rows.last_batch_, batch_sum + within + "DESC LIMIT 1");
-  if (!status.ok()) return status;
-  return rows;
-}
+namespace {
+
+const std::string kEvent = "SELECT sequence, kind, car, time_ns, hash, bytes FROM events ";
+const std::string kBatch =
+    "SELECT sequence, last_sequence, car, first_ns, last_ns, rows, samples, hash, definitions, "
+    "blob FROM batches ";
+const std::string kWithin = " WHERE sequence BETWEEN ? AND ? ORDER BY sequence ";
+const std::string kStep = "LIMIT " + std::to_string(JournalRows::kRowsPerStep);
+const std::string kEventSum = "SELECT total_events, total_bytes, length(bytes) FROM events";
+const std::string kBatchSum =
+    "SELECT total_batches, total_rows, total_samples, total_bytes, length(blob), rows, samples "
+    "FROM batches";
+
+}  // namespace
+
+// length() of a blob reads its size from the row's header, not the blob.
+JournalRows::JournalRows(Database& database)
+    : event_(database, kEvent + "WHERE sequence = ?"),
+      batch_(database, kBatch + "WHERE sequence = ?"),
+      batch_holding_(database, kBatch + "WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1"),
+      lap_(database,
+           "SELECT sequence, car, lap, kind, lap_time_ms, sector_time_ms, started_at_ms, evidence "
+           "FROM laps WHERE sequence = ?"),
+      event_keys_(database, "SELECT sequence FROM events" + kWithin + kStep),
+      batch_keys_(database, "SELECT sequence FROM batches" + kWithin + kStep),
+      lap_keys_(database, "SELECT sequence FROM laps" + kWithin + kStep),
+      outline_(database,
+               "SELECT sequence, last_sequence, car, first_ns, last_ns, rows, length(blob) "
+               "FROM batches" +
+                   kWithin + kStep),
+      first_event_(database, kEventSum + kWithin + "LIMIT 1"),
+      last_event_(database, kEventSum + kWithin + "DESC LIMIT 1"),
+      first_batch_(database, kBatchSum + kWithin + "LIMIT 1"),
+      last_batch_(database, kBatchSum + kWithin + "DESC LIMIT 1") {}
 
 Result<StoredEntry> JournalRows::event(std::uint64_t sequence) {
   return one_row<StoredEntry>(event_, sequence, event_of);
@@ -202,9 +197,12 @@ Result<StoredLap> JournalRows::lap(std::uint64_t sequence) {
 }
 
 Status JournalRows::sequences(Table table, Range range, std::vector<std::uint64_t>& out) {
-  Statement& keys = table == Table::kEvents    ? event_keys_
-                    : table == Table::kBatches ? batch_keys_
-                                               : lap_keys_;
+  LazyStatement& wanted = table == Table::kEvents    ? event_keys_
+                          : table == Table::kBatches ? batch_keys_
+                                                     : lap_keys_;
+  const auto compiled = wanted.get();
+  if (!compiled.ok()) return compiled.status();
+  Statement& keys = *compiled.value();
   keys.bind_u64(1, range.first).bind_u64(2, range.last);
   std::uint64_t least = range.first;
   for (int i = 0; i < kRowsPerStep; ++i) {
@@ -224,67 +222,75 @@ Status JournalRows::sequences(Table table, Range range, std::vector<std::uint64_
 }
 
 Status JournalRows::outlines(Range range, std::vector<BatchOutline>& out) {
-  outline_.bind_u64(1, range.first).bind_u64(2, range.last);
+  const auto compiled = outline_.get();
+  if (!compiled.ok()) return compiled.status();
+  Statement& row = *compiled.value();
+  row.bind_u64(1, range.first).bind_u64(2, range.last);
   Status status;
   while (status.ok()) {
-    const auto stepped = outline_.step();
+    const auto stepped = row.step();
     if (!stepped.ok()) status = stepped.status();
     if (!status.ok() || !stepped.value()) break;
     const bool is_sound =
-        has_types(outline_, {kInteger, kInteger, kText, kInteger, kInteger, kInteger, kInteger}) &&
-        outline_.integer(0) >= 1 && outline_.integer(1) >= outline_.integer(0) &&
-        outline_.integer(5) >= 0 && is_car_name(outline_.text(2), false);
+        has_types(row, {kInteger, kInteger, kText, kInteger, kInteger, kInteger, kInteger}) &&
+        row.integer(0) >= 1 && row.integer(1) >= row.integer(0) && row.integer(5) >= 0 &&
+        is_car_name(row.text(2), false);
     if (!is_sound) {
       status = Status::corrupt("a batch's row is of another shape");
       break;
     }
-    out.push_back({.first = outline_.u64(0),
-                   .last = outline_.u64(1),
-                   .car = std::string(outline_.text(2)),
-                   .first_ns = outline_.integer(3),
-                   .last_ns = outline_.integer(4),
-                   .rows = outline_.u64(5),
-                   .bytes = outline_.u64(6)});
+    out.push_back({.first = row.u64(0),
+                   .last = row.u64(1),
+                   .car = std::string(row.text(2)),
+                   .first_ns = row.integer(3),
+                   .last_ns = row.integer(4),
+                   .rows = row.u64(5),
+                   .bytes = row.u64(6)});
   }
-  outline_.reset();
+  row.reset();
   return status;
 }
 
 Result<JournalRows::Edge> JournalRows::edges(Range range) {
   Edge edge;
-  // True: the statement stands on its row.
-  const auto at = [&](Statement& statement) {
-    return statement.bind_u64(1, range.first).bind_u64(2, range.last).step();
+  // What `take` reads of the statement's row, if there is one.
+  const auto at = [&](LazyStatement& wanted, const auto& take) -> Result<bool> {
+    const auto compiled = wanted.get();
+    if (!compiled.ok()) return compiled.status();
+    Statement& row = *compiled.value();
+    const auto found = row.bind_u64(1, range.first).bind_u64(2, range.last).step();
+    if (found.ok() && found.value()) take(row);
+    row.reset();
+    return found;
   };
-  auto found = at(first_event_);
+  auto found = at(first_event_, [&](const Statement& row) {
+    edge.found = true;
+    edge.before.events = row.u64(0) - 1;
+    edge.before.event_bytes = row.u64(1) - row.u64(2);
+  });
+  if (found.ok() && found.value()) {
+    found = at(last_event_, [&](const Statement& row) {
+      edge.through.events = row.u64(0);
+      edge.through.event_bytes = row.u64(1);
+    });
+  }
   if (!found.ok()) return found.status();
-  if (found.value()) {
+  found = at(first_batch_, [&](const Statement& row) {
     edge.found = true;
-    edge.before.events = first_event_.u64(0) - 1;
-    edge.before.event_bytes = first_event_.u64(1) - first_event_.u64(2);
-    first_event_.reset();
-    if (found = at(last_event_); !found.ok()) return found.status();
-    edge.through.events = last_event_.u64(0);
-    edge.through.event_bytes = last_event_.u64(1);
-    last_event_.reset();
+    edge.before.batches = row.u64(0) - 1;
+    edge.before.rows = row.u64(1) - row.u64(5);
+    edge.before.samples = row.u64(2) - row.u64(6);
+    edge.before.batch_bytes = row.u64(3) - row.u64(4);
+  });
+  if (found.ok() && found.value()) {
+    found = at(last_batch_, [&](const Statement& row) {
+      edge.through.batches = row.u64(0);
+      edge.through.rows = row.u64(1);
+      edge.through.samples = row.u64(2);
+      edge.through.batch_bytes = row.u64(3);
+    });
   }
-  first_event_.reset();
-  if (found = at(first_batch_); !found.ok()) return found.status();
-  if (found.value()) {
-    edge.found = true;
-    edge.before.batches = first_batch_.u64(0) - 1;
-    edge.before.rows = first_batch_.u64(1) - first_batch_.u64(5);
-    edge.before.samples = first_batch_.u64(2) - first_batch_.u64(6);
-    edge.before.batch_bytes = first_batch_.u64(3) - first_batch_.u64(4);
-    first_batch_.reset();
-    if (found = at(last_batch_); !found.ok()) return found.status();
-    edge.through.batches = last_batch_.u64(0);
-    edge.through.rows = last_batch_.u64(1);
-    edge.through.samples = last_batch_.u64(2);
-    edge.through.batch_bytes = last_batch_.u64(3);
-    last_batch_.reset();
-  }
-  first_batch_.reset();
+  if (!found.ok()) return found.status();
   const JournalTotals& a = edge.before;
   const JournalTotals& b = edge.through;
   if (b.events < a.events || b.event_bytes < a.event_bytes || b.batches < a.batches ||

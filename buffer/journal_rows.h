@@ -1,8 +1,8 @@
 // Rows of a journal file as values: each is checked for what docs/journal.md says of it, so that
-// nothing of another shape leaves this file. Statements are prepared once and reset after each
-// call; nothing stays open between calls.
+// nothing of another shape leaves this file. Statements are compiled when they are first needed and
+// reset after each call; nothing stays open between calls.
 //
-// Threads: the JournalReader's. Must not outlive the Database.
+// Threads: the JournalReader's. Must not outlive the Database, which must not be moved meanwhile.
 
 #pragma once
 
@@ -20,7 +20,7 @@ class JournalRows {
  public:
   static constexpr int kRowsPerStep = 64;
 
-  static Result<JournalRows> prepare(Database& database);
+  explicit JournalRows(Database& database);
 
   // kRejected if there is no such row, kCorrupt if it has another shape.
   Result<StoredEntry> event(std::uint64_t sequence);
@@ -47,20 +47,18 @@ class JournalRows {
   Result<Edge> edges(Range range);
 
  private:
-  JournalRows() = default;
-
-  Statement event_;
-  Statement batch_;
-  Statement batch_holding_;
-  Statement lap_;
-  Statement event_keys_;
-  Statement batch_keys_;
-  Statement lap_keys_;
-  Statement outline_;
-  Statement first_event_;
-  Statement last_event_;
-  Statement first_batch_;
-  Statement last_batch_;
+  LazyStatement event_;
+  LazyStatement batch_;
+  LazyStatement batch_holding_;
+  LazyStatement lap_;
+  LazyStatement event_keys_;
+  LazyStatement batch_keys_;
+  LazyStatement lap_keys_;
+  LazyStatement outline_;
+  LazyStatement first_event_;
+  LazyStatement last_event_;
+  LazyStatement first_batch_;
+  LazyStatement last_batch_;
 };
 
 }  // namespace pitbox

@@ -54,6 +54,7 @@ std::size_t Recorder::make_room(BootNs now) {
     return 1;
   }
   if (!space_.is_on()) return 0;
+  store_->undo_interrupted();
   const std::uint64_t reusable = journal_ != nullptr ? journal_->reusable_bytes() : 0;
   const SpaceKeeper::Shortage shortage = space_.look(now, reusable);
   is_starving_ = is_starving_ && shortage.is_dire;
@@ -108,26 +109,22 @@ bool Recorder::give_up(const Giving& giving, EvictReason reason, BootNs now) {
   return removed.ok();
 }
 
-// Tombstones, durably, and what they answer for is deleted: at once in the live file, else right
-// afterwards (or, where a reader is in the way, when the ladder comes by again).
+// Tombstones, durably, and only then what they answer for is deleted: in the live file when the
+// ladder comes by again, for what a commit that failed may show of itself does not count, and what
+// it deleted would be gone all the same; else right afterwards, unless a reader is in the way.
 bool Recorder::bury(const RetainedFile& file, Evicted evicted, BootNs now) {
   if (const auto others = giving_up_.pass(std::chrono::nanoseconds(now))) {
     spdlog::warn(
         "giving up {} batches of session {} that the room does not have ({}); {} times "
         "since this was last said",
-        evicted.entries, file.session.text(), to_string(evicted.reason), *others + 1);
+        evicted.ranges[file.incarnation].count(), file.session.text(), to_string(evicted.reason),
+        *others + 1);
   }
   const std::vector<Range> ranges = evicted.ranges[file.incarnation].ranges();
   const bool is_there = evicted.reason != EvictReason::kRoomLost;
-  const bool is_live_file = is_there && file.is_live;
-  bool is_buried = false;
-  if (file.is_current) {
-    is_buried = commit(now, {.evicted = std::move(evicted),
-                             .removed = is_live_file ? ranges : std::vector<Range>{}});
-  } else {
-    is_buried = bury_in_ended(file, evicted, now);
-  }
-  if (is_buried && is_there && !is_live_file) {
+  const bool is_buried = file.is_current ? commit(now, {.evicted = std::move(evicted)})
+                                         : bury_in_ended(file, evicted, now);
+  if (is_buried && is_there && !file.is_live) {
     const Status removed = store_->remove(file.incarnation, ranges);
     if (!removed.ok() && removed.code() != Code::kTryAgain) note_error("make room", removed, now);
   }

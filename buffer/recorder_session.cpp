@@ -57,9 +57,11 @@ void Recorder::reload(BootNs now) {
   intake_.forget();
   intake_.conservation() = Conservation::load(counters);
   if (journal_ != nullptr) {
-    // An older copy of a journal does not count what it does not know of.
-    constexpr auto kLost = static_cast<std::size_t>(EvictReason::kRoomLost);
-    intake_.conservation().entries.evicted[kLost] += store_->unanswered(journal_->session().id);
+    // An older copy of a journal does not count what it does not know of; what it has again is
+    // pending again.
+    if (const auto evicted = store_->recounted_evicted(*journal_)) {
+      intake_.conservation().entries.set_evicted_sum(*evicted);
+    }
   }
   due_ns_ = kNever;
   oldest_message_ns_ = 0;

@@ -196,7 +196,7 @@ void Adoption::note_missing() {
 
 // What is to be sent may be less than box.db knows: batches were deleted and it could not be told,
 // or an older copy of the file was put back. What is gone is gone: if the room does not have it, a
-// tombstone will say so.
+// tombstone will say so. What an older copy has again is there.
 void Adoption::note_shortened() {
   for (const auto& [incarnation, known] : known_.files) {
     const auto session = known_.sessions.find(known.session);
@@ -208,8 +208,7 @@ void Adoption::note_shortened() {
     const auto last = reader.value()->last_sequence();
     const auto removed = reader.value()->removed();
     if (!last.ok() || !removed.ok()) continue;
-    RangeSet gone = known.removed;
-    gone.add_all(removed.value());
+    RangeSet gone = removed.value();
     if (last.value() < known.last) gone.add(Range{last.value() + 1, known.last});
     if (gone == known.removed) continue;
     changed(incarnation)->removed = gone;
@@ -248,6 +247,23 @@ BoxChange Adoption::finish() {
 
 }  // namespace
 
+namespace {
+
+// What of `wanted` the file has.
+RangeSet still_held(const fs::path& file, const RangeSet& wanted) {
+  RangeSet held;
+  auto reader = JournalReader::open(file);
+  if (!reader.ok()) return held;
+  const auto last = reader.value()->last_sequence();
+  const auto removed = reader.value()->removed();
+  if (!last.ok() || !removed.ok()) return held;
+  for (const Range& range : wanted.within({1, last.value()})) held.add(range);
+  held.remove_all(removed.value());
+  return held;
+}
+
+}  // namespace
+
 Status SessionStore::State::choose_box_id() {
   if (!known.box_id.is_nil()) return {};
   // The newest file knows whose it is.
@@ -270,10 +286,19 @@ Status SessionStore::State::choose_box_id() {
   return box->set_box_id(known.box_id);
 }
 
+// Where a change of a sealed file was cut off, nobody can read it until the change is undone.
+void SessionStore::State::undo_interrupted(bool in_all) const {
+  for (const auto& [incarnation, file] : known.files) {
+    const bool is_its = file.state == FileState::kAside && (in_all || file.needs_plain);
+    if (is_its) static_cast<void>(Database::roll_back(path_of(file)).ok());
+  }
+}
+
 Status SessionStore::State::reconcile() {
   Adoption adoption(root, known);
   for (const SessionFolder& folder : session_folders(root)) adoption.look_at(folder);
   adoption.note_missing();
+  undo_interrupted(true);  // box.db may not have been told of it.
   adoption.note_shortened();
   BoxChange change = adoption.finish();
   for (const auto& [incarnation, file] : known.files) {
@@ -290,8 +315,9 @@ Status SessionStore::State::reconcile() {
   return put(change);
 }
 
-// What box.db says tombstones answer for, and no journal of the session does.
-void SessionStore::State::find_unanswered() {
+// What box.db says tombstones answer for, and no journal of the session does: they went with an
+// older copy of the one that told. What such a copy has again is to be sent again.
+Status SessionStore::State::find_unanswered() {
   std::map<Uuid, EvictedRanges> told;
   for (const auto& [incarnation, file] : known.files) {
     const bool is_there = file.state == FileState::kLive || file.state == FileState::kAside;
@@ -304,13 +330,23 @@ void SessionStore::State::find_unanswered() {
     if (!evicted.ok()) continue;
     for (const auto& [other, ranges] : evicted.value()) all[other].add_all(ranges);
   }
+  BoxChange change;
   for (const auto& [incarnation, file] : known.files) {
     const auto session = told.find(file.session);
     if (session == told.end() || file.evicted.empty()) continue;
     RangeSet open = file.evicted;
     open.remove_all(session->second[incarnation]);
+    if (open.empty()) continue;
+    recounted.insert(file.session);
+    const RangeSet again = still_held(path_of(file), open);
+    open.remove_all(again);
     if (!open.empty()) unanswered[incarnation] = std::move(open);
+    if (again.empty()) continue;
+    change.files.push_back(file);
+    change.files.back().evicted.remove_all(again);
+    change.gone_of.push_back(incarnation);
   }
+  return change.files.empty() ? Status() : put(change);
 }
 
 }  // namespace pitbox

@@ -70,6 +70,10 @@ std::vector<RetainedFile> SessionStore::retained(const Journal* live) const {
   return files;
 }
 
+void SessionStore::undo_interrupted() {
+  state_->undo_interrupted(false);
+}
+
 Status SessionStore::remove(std::uint64_t incarnation, const std::vector<Range>& ranges) {
   State& state = *state_;
   const auto found = state.known.files.find(incarnation);
@@ -81,6 +85,7 @@ Status SessionStore::remove(std::uint64_t incarnation, const std::vector<Range>&
   // Whatever stops us, the next start makes a plain file of it. A full disk does not take that
   // down, and making room comes first.
   file.needs_plain = true;
+  state.known.files[incarnation].needs_plain = true;
   const BoxChange unfinished{
       .sessions = {}, .files = {file}, .positions = {}, .gone_of = {}, .is_durable = false};
   static_cast<void>(state.put(unfinished).ok());
@@ -94,14 +99,16 @@ Status SessionStore::remove(std::uint64_t incarnation, const std::vector<Range>&
       {.sessions = {}, .files = {file}, .positions = {}, .gone_of = {file.incarnation}});
 }
 
-std::uint64_t SessionStore::unanswered(const Uuid& session) const {
+std::optional<std::uint64_t> SessionStore::recounted_evicted(const Journal& live) const {
+  const Uuid& session = live.session().id;
+  if (!state_->recounted.contains(session)) return std::nullopt;
   std::uint64_t sum = 0;
-  for (const auto& [incarnation, ranges] : state_->unanswered) {
-    const auto file = state_->known.files.find(incarnation);
-    const bool is_its = file != state_->known.files.end() && file->second.session == session;
-    if (is_its) sum += ranges.count();
+  for (const auto& [incarnation, file] : state_->known.files) {
+    const bool is_other = file.session == session && incarnation != live.incarnation();
+    if (is_other) sum += file.evicted.count();
   }
-  return sum;
+  const auto own = live.evicted().find(live.incarnation());
+  return own == live.evicted().end() ? sum : sum + own->second.count();
 }
 
 Status SessionStore::note_evicted(const EvictedRanges& evicted) {

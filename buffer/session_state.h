@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct SessionStore::State {
   RoomIdentity seen;  // The latest.
   // By incarnation: RetainedFile::unanswered. As the files say it when the store is opened.
   std::map<std::uint64_t, RangeSet> unanswered;
+  // Sessions of which tombstones went: what their counters say of them may be another number.
+  std::set<Uuid> recounted;
 
   State() = default;
   State(const State&) = delete;
@@ -71,8 +74,9 @@ struct SessionStore::State {
   // session_adoption.cpp: files and box.db may say different things after a crash, a restored
   // backup, or a damaged box.db.
   Status reconcile();
+  void undo_interrupted(bool in_all) const;  // Or in those that are to become plain.
   Status choose_box_id();
-  void find_unanswered();
+  Status find_unanswered();
 };
 
 // When a file stops being live: reads how far it counts, what the room holds of it, what is gone.

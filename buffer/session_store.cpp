@@ -282,7 +282,7 @@ Result<std::unique_ptr<SessionStore>> SessionStore::open(const fs::path& state_d
   state->known = std::move(box.value().contents);
   Status status = state->choose_box_id();
   if (status.ok()) status = state->reconcile();
-  if (status.ok()) state->find_unanswered();
+  if (status.ok()) status = state->find_unanswered();
   if (!status.ok()) return std::move(status).within(step);
   return std::unique_ptr<SessionStore>(new SessionStore(std::move(state)));
 }

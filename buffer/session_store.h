@@ -103,8 +103,13 @@ class SessionStore {
   // Deletes batches of a file that is not live (journal_removal.h). kTryAgain: a reader is in the
   // way.
   Status remove(std::uint64_t incarnation, const std::vector<Range>& ranges);
-  // How many sequences of the session's files are RetainedFile::unanswered.
-  std::uint64_t unanswered(const Uuid& session) const;
+  // Undoes what an error cut off while a file that is not live was changed: nobody can read it
+  // until then.
+  void undo_interrupted();
+  // How many sequences of the open session tombstones answer for, its live journal's included.
+  // Nothing unless some went with an older copy of a journal (RetainedFile::unanswered): then its
+  // counters may say another number.
+  std::optional<std::uint64_t> recounted_evicted(const Journal& live) const;
   // The live journal's tombstones answer for these, durably.
   Status note_evicted(const EvictedRanges& evicted);
   // Tombstones for a session that is over: in a file of their own, sealed at once, which carries on

@@ -345,6 +345,15 @@ Status Database::error(const char* step) const {
   return status_of(raw_, step);
 }
 
+Result<Statement*> LazyStatement::get() {
+  if (!statement_) {
+    auto prepared = database_->prepare(sql_);
+    if (!prepared.ok()) return prepared.status();
+    statement_ = std::move(prepared).take();
+  }
+  return &*statement_;
+}
+
 Result<Transaction> Transaction::begin(Database& database) {
   Status begun = database.exec("BEGIN IMMEDIATE");
   if (!begun.ok()) return begun;

@@ -15,8 +15,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "proto/status.h"
 
@@ -115,6 +117,19 @@ class Database {
   Status error(const char* step) const;
   sqlite3* raw_ = nullptr;
   std::unique_ptr<int> wal_pages_ = std::make_unique<int>(0);  // Its address is given to SQLite.
+};
+
+// A statement that is compiled when it is first asked for. Must not outlive the Database, which
+// must not be moved meanwhile.
+class LazyStatement {
+ public:
+  LazyStatement(Database& database, std::string sql) : database_(&database), sql_(std::move(sql)) {}
+  Result<Statement*> get();
+
+ private:
+  Database* database_;
+  std::string sql_;
+  std::optional<Statement> statement_;
 };
 
 // BEGIN IMMEDIATE .. COMMIT; rolls back if commit() was not called or failed.

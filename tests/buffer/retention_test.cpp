@@ -6,6 +6,9 @@
 
 #include <sys/stat.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "buffer/journal_removal.h"
 #include "proto/sqlite.h"
 #include "recorder_rig.h"
@@ -196,6 +199,116 @@ TEST(Retention, SurvivesARestartWithItsCountsAndTombstones) {
   rig.flush();
   EXPECT_EQ(rig.live_heads().files.front().evicted, head.evicted);
   EXPECT_EQ(rig.snapshot().conservation.entries.evicted_sum(), before.entries.evicted_sum());
+}
+
+// Of a journal and its WAL.
+class Copy {
+ public:
+  explicit Copy(std::filesystem::path file) : file_(std::move(file)) {
+    for (const char* ending : {"", "-wal"}) {
+      std::ifstream in(file_.string() + ending, std::ios::binary);
+      bytes_[ending] = std::string(std::istreambuf_iterator<char>(in), {});
+    }
+  }
+  // The file's inode stays.
+  void put_back() const {
+    std::filesystem::remove(file_.string() + "-shm");
+    for (const auto& [ending, bytes] : bytes_) {
+      std::ofstream(file_.string() + ending, std::ios::binary | std::ios::trunc) << bytes;
+    }
+  }
+
+ private:
+  std::filesystem::path file_;
+  std::map<std::string, std::string> bytes_;
+};
+
+// The copy told of what another file lost; that is gone, and told again.
+TEST(Retention, TombstonesThatWentWithAnOlderCopyAreWrittenAgain) {
+  SmallDisk rig;
+  rig.open();
+  rig.given_batches(100);
+  const std::filesystem::path older = rig.live_file().file;
+  rig.crash();
+  std::filesystem::copy_file(older, older.string() + ".copy");
+  std::filesystem::rename(older.string() + ".copy",
+                          older);  // Another inode: a new file takes over.
+  rig.open();
+  rig.given_batches(2);
+  const std::filesystem::path file = rig.live_file().file;
+  ASSERT_NE(file, older);
+  rig.crash();
+  const Copy copy(file);
+  rig.open();
+  rig.disk_bytes = rig.used() + 32 * kKiB;
+  rig.given_batches(40);
+  const RangeSet evicted = rig.live_heads().files.front().evicted;
+  ASSERT_GT(evicted.count(), 0U);
+  rig.crash();
+  copy.put_back();
+  rig.disk_bytes = std::uint64_t{1} << 40;
+  rig.open();
+  rig.flush();
+  EXPECT_EQ(rig.live_heads().files.front().evicted, evicted);
+  const Conservation counted = rig.snapshot().conservation;
+  EXPECT_EQ(counted.entries.evicted.at(static_cast<std::size_t>(EvictReason::kRoomLost)),
+            evicted.count());
+  EXPECT_EQ(answered_by_tombstones(rig.kept()), evicted.count());
+}
+
+// Its tombstones went with what the copy does not have.
+TEST(Retention, WhatAnOlderCopyHasAgainIsToBeSentAgain) {
+  SmallDisk rig;
+  rig.open();
+  rig.given_batches(60);
+  const std::filesystem::path file = rig.live_file().file;
+  const std::uint64_t last_of_copy = rig.live_file().last;
+  const std::uint64_t rows_of_copy = rig.next - 1;
+  rig.crash();
+  const Copy copy(file);
+  rig.open();
+  rig.disk_bytes = rig.used() + 32 * kKiB;
+  rig.given_batches(60);
+  ASSERT_GT(rig.snapshot().conservation.entries.evicted_sum(), 0U);
+  rig.crash();
+  copy.put_back();
+  rig.disk_bytes = std::uint64_t{1} << 40;
+  rig.open();
+  rig.flush();
+  EXPECT_EQ(rig.snapshot().conservation.entries.evicted_sum(), 0U);
+  const std::vector<FileHead> files = rig.live_heads().files;
+  ASSERT_EQ(files.size(), 2U);
+  EXPECT_EQ(files.front().last, last_of_copy);
+  EXPECT_TRUE(files.front().evicted.empty());
+  EXPECT_TRUE(files.front().removed.empty());
+  const Kept kept = rig.kept();
+  EXPECT_EQ(answered_by_tombstones(kept), 0U);
+  for (std::uint64_t n = 1; n <= rows_of_copy; ++n) ASSERT_EQ(kept.numbers.count(n), 1U) << n;
+}
+
+// What a commit that failed shows of itself does not count: no tombstone that it shows, but what it
+// deleted would be gone.
+TEST(Retention, DeletesOnlyWhatEarlierCommitsAnswerFor) {
+  SmallDisk rig;
+  rig.open();
+  rig.given_batches(60);
+  rig.disk_bytes = rig.used() + 32 * kKiB;
+  RangeSet told;
+  for (int i = 0; i < 40; ++i) {
+    rig.say_rows(rig.next, kRowsPerBatch);
+    rig.next += kRowsPerBatch;
+    for (int passed = 0; passed < 300; passed += 10) {
+      rig.clock.boot += 10 * rig::kMillisecond;
+      while (rig.recorder->step(rig.clock.boot) > 0) {
+        const FileHead file = rig.live_file();
+        for (const Range& range : file.removed.ranges()) {
+          ASSERT_TRUE(told.contains(range)) << range.first << ".." << range.last;
+        }
+        told.add_all(file.evicted);
+      }
+    }
+  }
+  EXPECT_GT(rig.live_file().removed.count(), 0U);
 }
 
 TEST(Retention, KeepsMarkedLapsUntilNothingElseIsLeft) {

@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "buffer/journal_reader.h"
+#include "proto/sqlite.h"
 #include "tests/buffer/session_store_rig.h"
 
 namespace pitbox {
@@ -184,6 +185,35 @@ TEST_F(Store, RemovesWhatACrashLeftOfAFileBeingMade) {
   restart();
   EXPECT_FALSE(fs::exists(unnamed));
   EXPECT_FALSE(fs::exists(unnamed.string() + "-journal"));
+}
+
+// A kill amid a change of a sealed file leaves a rollback journal beside it; readers may not use
+// it.
+TEST_F(Store, UndoesWhatAKillLeftOfAChangeOfASealedFile) {
+  begin();
+  given_commits(50);
+  const fs::path file = journal_->file();
+  end();
+  close();
+  fs::permissions(file, fs::perms::owner_write, fs::perm_options::add);
+  {
+    auto opened = Database::open(file, Database::Mode::kReadWrite);
+    ASSERT_TRUE(opened.ok()) << opened.status().message();
+    for (const char* sql : {"PRAGMA cache_size = 1", "BEGIN",
+                            "UPDATE batches SET blob = randomblob(length(blob) + 9000)"}) {
+      ASSERT_TRUE(opened.value().exec(sql).ok()) << sql;
+    }
+    for (const char* ending : {"", "-journal"}) {
+      fs::copy_file(file.string() + ending, file.string() + ".killed" + ending);
+    }
+  }
+  for (const char* ending : {"", "-journal"}) {
+    fs::rename(file.string() + ".killed" + ending, file.string() + ending);
+  }
+  ASSERT_FALSE(JournalReader::open(file).ok());
+  open();
+  EXPECT_TRUE(JournalReader::open(file).ok());
+  EXPECT_EQ(count_entries(), 50U);
 }
 
 TEST_F(Store, RebuildsADamagedBoxDbFromTheFiles) {

@@ -23,7 +23,11 @@ constexpr std::uint64_t kFirstSequence = 1;  // ingest/NATIVE.md
 class Inspection {
  public:
   Inspection(const std::vector<Party>& parties, bool room_went_back)
-      : parties_(parties), room_went_back_(room_went_back) {}
+      : parties_(parties),
+        room_went_back_(room_went_back),
+        has_unknown_tombstones_(room_went_back && parties.size() > 1 &&
+                                std::any_of(parties.begin(), parties.end(),
+                                            [](const Party& one) { return one.was_disk_small; })) {}
 
   void read_room(const fs::path& file) {
     const auto session = Uuid::parse(file.stem().string());
@@ -105,7 +109,9 @@ class Inspection {
       fault("a power cut at " + ms(window.cut_ns) + " took what was heard " + ms(losses[i]) +
             " before");
     }
-    rejected_rows_ += rejected_rows(party.state) - party.rejected_before;
+    const auto rejected = rejected_rows(party.state);
+    if (!rejected.ok()) return fault(rejected.status().message());
+    rejected_rows_ += rejected.value() - party.rejected_before;
   }
 
   void check_told(std::uint64_t lost_before) {
@@ -215,6 +221,7 @@ class Inspection {
 
   const std::vector<Party>& parties_;
   const bool room_went_back_;
+  bool has_unknown_tombstones_;                          // Or what ought to have been one.
   std::unordered_map<std::uint64_t, std::string> held_;  // Key of a row -> where it is.
   // By party and stream: sequences that are there.
   std::map<std::pair<std::size_t, std::size_t>, std::set<std::uint64_t>> streams_;
@@ -229,14 +236,13 @@ class Inspection {
   std::map<std::uint64_t, RangeSet> rekeyed_;  // By incarnation: what tombstones say so of...
   std::set<Uuid> rekeyed_twice_;               // ...and sessions where two say it of the same.
   std::vector<std::pair<Uuid, std::string>> twice_;  // Rows, by session.
-  bool has_unknown_tombstones_ = false;
   Findings findings_;
 };
 
 }  // namespace
 
 // Each of a session's files goes on counting where the one before ended.
-std::uint64_t rejected_rows(const fs::path& state) {
+Result<std::uint64_t> rejected_rows(const fs::path& state) {
   std::uint64_t sum = 0;
   if (!fs::exists(state / "sessions")) return sum;
   for (const auto& session : fs::directory_iterator(state / "sessions")) {
@@ -245,9 +251,9 @@ std::uint64_t rejected_rows(const fs::path& state) {
     for (const auto& entry : fs::directory_iterator(session.path())) {
       if (entry.path().extension() != ".db") continue;
       const auto reader = JournalReader::open(entry.path());
-      CHECK(reader.ok());
+      if (!reader.ok()) return reader.status();
       const auto counters = reader.value()->counters();
-      CHECK(counters.ok());
+      if (!counters.ok()) return counters.status();
       const auto found = counters.value().find("records.rejected.unknown_group");
       if (found != counters.value().end()) rejected = std::max(rejected, found->second);
     }

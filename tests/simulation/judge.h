@@ -17,6 +17,10 @@
 // incarnations of their own, bring their rows twice: nobody but they could know. That alone is
 // excused, where tombstones of both say so.
 //
+// Where a laptop with a twin deleted what the room had, the room then went back in time, and the
+// twin was faster under the same keys, nobody can know that they are missing: the content that
+// would show it is gone everywhere. Then any number of rows may be missing.
+//
 // Where the disk was too small, rows may also be missing because they were given up: at most as
 // many as tombstones in the rooms and `no_space` gaps say. (What a room lost that the box had given
 // up meanwhile has no count: then any number.)
@@ -30,6 +34,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/status.h"
 #include "tests/simulation/sim_cars.h"
 
 namespace pitbox::simulation {
@@ -53,6 +58,7 @@ struct Party {
   std::vector<LossWindow> windows;
   std::uint64_t rejected_before = 0;  // rejected_rows() that are another laptop's.
   std::int64_t plain_loss_ns = 0;     // The most that a plain cut may cost.
+  bool was_disk_small = false;        // At some time: batches that the room had may be deleted.
 };
 
 struct Findings {
@@ -69,8 +75,9 @@ struct Findings {
   std::vector<std::int64_t> other_losses_ns;
 };
 
-// Rows without a definition, as the journals of a state directory count them.
-std::uint64_t rejected_rows(const std::filesystem::path& state);
+// Rows without a definition, as the journals of a state directory count them. What is wrong if one
+// does not open.
+Result<std::uint64_t> rejected_rows(const std::filesystem::path& state);
 
 // `room_went_back`: the room was restored from an older copy, and may not know what it once had.
 Findings judge(const std::filesystem::path& rooms, const std::vector<Party>& parties,

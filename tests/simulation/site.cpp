@@ -19,14 +19,16 @@ namespace {
 
 constexpr std::int64_t kDay = 86'400'000 * kNsPerMs;
 
-// The bytes of a database and of its WAL, into the file that is there (its inode stays) or into one
-// of its own.
+// The bytes of a database and of what belongs to it, into the file that is there (its inode stays)
+// or into one of its own.
 void copy_database(const fs::path& from, const fs::path& to, bool keeps_inode) {
-  for (const char* ending : {"-wal", "-shm"}) fs::remove(to.string() + ending);
+  for (const char* ending : {"-wal", "-shm", "-journal"}) fs::remove(to.string() + ending);
   if (!keeps_inode) fs::remove(to);
   fs::copy_file(from, to, fs::copy_options::overwrite_existing);
-  if (fs::exists(from.string() + "-wal")) {
-    fs::copy_file(from.string() + "-wal", to.string() + "-wal");
+  for (const char* ending : {"-wal", "-journal"}) {
+    if (fs::exists(from.string() + ending)) {
+      fs::copy_file(from.string() + ending, to.string() + ending);
+    }
   }
 }
 
@@ -48,7 +50,8 @@ Party Site::party() const {
           .cars = &cars_,
           .windows = windows_,
           .rejected_before = rejected_before_,
-          .plain_loss_ns = options_.plain_loss_ns};
+          .plain_loss_ns = options_.plain_loss_ns,
+          .was_disk_small = was_disk_small_};
 }
 
 void Site::step_recorder() {
@@ -157,6 +160,7 @@ void Site::fill_disk() {
 
 void Site::shrink_disk() {
   box_.shrink_disk(dice_.below(128) << 10U);
+  was_disk_small_ = true;
   small_until_ = now_ + dice_.between(200, 3'000) * kNsPerMs;
   tell("the box's disk is small");
 }
@@ -294,7 +298,11 @@ void Site::clone_to(Site& twin) {
   fs::copy(box_.state(), twin.box_.state(), fs::copy_options::recursive);
   const bool is_image = dice_.one_in(2);
   if (is_image) take_inodes(twin.box_.state());
-  twin.rejected_before_ = rejected_rows(twin.box_.state());
+  // As its start would; the books are to be read before that.
+  for (const fs::path& journal : twin.journals()) CHECK(Database::roll_back(journal).ok());
+  const auto rejected = rejected_rows(twin.box_.state());
+  if (!rejected.ok()) return talk_.fault("at the cloning: " + rejected.status().message());
+  twin.rejected_before_ = rejected.value();
   tell(is_image ? "the laptop's disk is cloned"
                 : "the state directory is copied to another laptop");
 }

@@ -102,6 +102,7 @@ class Site {
       0;  // Rows that the journals it was cloned with say were rejected.
   std::uint64_t kills_ = 0;
   std::uint64_t power_cuts_ = 0;
+  bool was_disk_small_ = false;
   bool has_power_ = true;
   bool has_backup_ = false;
   std::size_t settled_at_backup_ = 0;
