@@ -49,11 +49,11 @@ class Inspection {
   }
 
   Findings finish() {
+    for (std::size_t i = 0; i < parties_.size(); ++i) finish_party(i);
     for (const auto& [session, what] : twice_) {
-      const bool is_excused = parties_.size() > 1 && rekeyed_twice_.contains(session);
+      const bool is_excused = has_branches() && rekeyed_twice_.contains(session);
       if (!is_excused) fault(what);
     }
-    for (std::size_t i = 0; i < parties_.size(); ++i) finish_party(i);
     std::uint64_t lost_before = 0;  // Before the first of each stream that is there.
     for (const auto& [stream, held] : streams_) {
       findings_.lost_packets += *held.rbegin() - *held.begin() + 1 - held.size();
@@ -82,6 +82,10 @@ class Inspection {
   void fault(std::string text) {
     if (findings_.faults.size() < kFaultsMax) findings_.faults.push_back(std::move(text));
   }
+
+  // Two that know of the same entries, and not of each other: twins, or a laptop before and after it
+  // went back in time a second time.
+  bool has_branches() const { return parties_.size() > 1 || restores_ > 1; }
 
   void finish_party(std::size_t number) {
     const Party& party = parties_[number];
@@ -128,7 +132,7 @@ class Inspection {
     }
     // A box that went back tells again of what it told since; two that rekey the same, both.
     std::uint64_t tellings = 1 + restores_;
-    if (parties_.size() > 1 && !rekeyed_twice_.empty()) ++tellings;
+    if (has_branches() && !rekeyed_twice_.empty()) ++tellings;
     const std::uint64_t most =
         findings_.lost_packets + lost_before + restored_packets_ + perhaps_copied_packets_;
     if (findings_.told_packets + untold < findings_.lost_packets ||

@@ -13,9 +13,9 @@
 // copy was made may be missing as far as no room had it; the datagrams are told by gaps, or counted
 // as journal_lost. What the rooms had of them may be told as lost too: the box cannot know.
 //
-// Two laptops with one identity that both have to journal the same entries again, under
-// incarnations of their own, bring their rows twice: nobody but they could know. That alone is
-// excused, where tombstones of both say so.
+// Two laptops with one identity (or one that went back in time twice) that both have to journal the
+// same entries again, under incarnations of their own, bring their rows twice: nobody but they could
+// know. That alone is excused, where tombstones of both say so.
 //
 // Where a laptop with a twin deleted what the room had, the room then went back in time, and the
 // twin was faster under the same keys, nobody can know that they are missing: the content that
