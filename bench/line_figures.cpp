@@ -25,17 +25,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "apps/bench/disk_probe.h"
+#include "apps/launch/process_stats.h"
 #include "apps/launch/stage.h"
 #include "apps/sim/track.h"
-#include "bench/disk_probe.h"
 #include "buffer/clock.h"
 #include "buffer/journal_reader.h"
 #include "buffer/session_store.h"
@@ -54,28 +53,6 @@ using std::chrono::steady_clock;
 
 double seconds_since(steady_clock::time_point then) {
   return std::chrono::duration<double>(steady_clock::now() - then).count();
-}
-
-// utime + stime of a process, in seconds.
-double processor_seconds(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  std::getline(file, line);
-  std::istringstream words(line.substr(line.rfind(')') + 2));
-  std::string word;
-  std::vector<std::string> columns;
-  while (words >> word) columns.push_back(word);
-  // Columns count from `state`; utime and stime are the 12th and 13th of them.
-  const double ticks = std::stod(columns.at(11)) + std::stod(columns.at(12));
-  return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-std::uint64_t memory_kib(pid_t pid, const std::string& key) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(key + ":")) return std::stoull(line.substr(key.size() + 1));
-  }
-  return 0;
 }
 
 // Follows a room and notes, for every row that arrives, how old its receive stamp is.

@@ -94,6 +94,9 @@ Status leave_plain(Database& database, const fs::path& file) {
   const auto mode = database.text("PRAGMA journal_mode = DELETE");
   if (!mode.ok()) return mode.status();
   if (mode.value() != "delete") return {Code::kTryAgain, "a reader has the file open"};
+  if (Database::has_rollback_journal(file)) {
+    return {Code::kTryAgain, "its rollback journal could not be deleted"};
+  }
   // A hint for people and scripts; the seal itself is in `meta`.
   if (::chmod(file.c_str(), 0440) != 0) return system_error("chmod");
   Status synced = sync_file(file);

@@ -116,7 +116,7 @@ Result<bool> remove_from(const fs::path& file, const std::vector<Range>& ranges,
   // The batches are gone. What follows gives the space back; a reader can delay it.
   if (status = database.checkpoint(true); !status.ok()) return status;
   const auto plain = database.text("PRAGMA journal_mode = DELETE");
-  return plain.ok() && plain.value() == "delete";
+  return plain.ok() && plain.value() == "delete" && !Database::has_rollback_journal(file);
 }
 
 }  // namespace

@@ -93,7 +93,8 @@ std::size_t Recorder::step(BootNs now) {
 BootNs Recorder::next_deadline() const {
   if (state_ == RecorderState::kHolding) return retry_ns_;
   BootNs next = journal_ != nullptr ? due_ns_ : kNever;
-  if (is_making_room_) next = std::min(next, space_due_);
+  const bool has_to_look = is_making_room_ || look_for_lost_ || look_for_interrupted_;
+  if (has_to_look) next = std::min(next, space_due_);
   if (seen_due_ || completed_due_) next = std::min(next, completions_at_);
   if (changed_) next = std::min(next, published_ns_ + to_ns(options_.publish_interval));
   if (live_due_) next = std::min(next, live_published_ns_ + to_ns(options_.live_interval));
@@ -235,6 +236,7 @@ void Recorder::publish_snapshot(BootNs now) {
   snapshot.commit_age_ms_log2 = commit_age_ms_log2_;
   snapshot.commits = commits_;
   snapshot.last_commit_took_ns = last_commit_took_ns_;
+  snapshot.commit_took = commit_took_;
   snapshot.law_violations = law_violations_;
   snapshot.last_violation = last_violation_;
   snapshot.rekeying = rekeying_ != nullptr || ended_rekeying_ != nullptr;

@@ -201,6 +201,7 @@ class Recorder {
   bool give_up(const Giving& giving, EvictReason reason, BootNs now);
   static Evicted evicted_of(const Giving& giving, EvictReason reason, BootNs now);
   bool bury(const RetainedFile& file, Evicted evicted, BootNs now);
+  bool remove(const RetainedFile& file, const std::vector<Range>& ranges, BootNs now);
   bool bury_in_ended(const RetainedFile& file, const Evicted& evicted, BootNs now);
   bool bury_lost(BootNs now);
   bool bury_again(const RetainedFile& file, BootNs now);
@@ -277,12 +278,14 @@ class Recorder {
   // again, or nothing left to make it with. The rings hold meanwhile.
   bool is_making_room_ = false;
   bool is_starving_ = false;   // The disk is full and there is nothing left to give up.
+  bool look_for_interrupted_ = true;  // A sealed file may wait to be rolled back.
   bool look_for_lost_ = true;  // The room may have lost what was deleted here.
   LogLimit giving_up_{std::chrono::seconds(10)};
 
   // For the snapshot.
   std::uint64_t commits_ = 0;
   BootNs last_commit_took_ns_ = 0;
+  DurationCounts commit_took_;
   std::array<std::uint64_t, 16> commit_age_ms_log2_{};
   std::uint64_t law_violations_ = 0;
   std::string last_violation_;

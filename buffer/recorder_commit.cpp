@@ -211,6 +211,7 @@ bool Recorder::write(Draft draft, BootNs now) {
   const std::uint64_t given = committed.value().last + 1 - committed.value().first;
   CHECK(given == draft.commit.events.size() + draft.commit.batches.size());
   last_commit_took_ns_ = clock_.boot_now() - began;
+  commit_took_.add(last_commit_took_ns_);
   adopt(draft, now);
   return true;
 }

@@ -91,6 +91,7 @@ std::size_t Recorder::step_ended_rekeying(BootNs now) {
   if (!done.ok()) note_error("journal again under a new incarnation", done.status(), now);
   if (done.ok() && !done.value()) return 1;
   ended_rekeying_.reset();
+  look_for_interrupted_ = true;
   publish_heads(now);
   return 1;
 }

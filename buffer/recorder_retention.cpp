@@ -48,13 +48,16 @@ void Evicted::count_in(Conservation& counts) const {
 
 std::size_t Recorder::make_room(BootNs now) {
   if (now < space_due_) return 0;
+  if (look_for_interrupted_) {
+    look_for_interrupted_ = !store_->undo_interrupted();
+    space_due_ = now + to_ns(kLookAgain);
+  }
   if (look_for_lost_) {
     space_due_ = now + to_ns(kLookAgain);  // If it cannot be done now.
     if (bury_lost(now)) space_due_ = now;
     return 1;
   }
   if (!space_.is_on()) return 0;
-  store_->undo_interrupted();
   const std::uint64_t reusable = journal_ != nullptr ? journal_->reusable_bytes() : 0;
   const SpaceKeeper::Shortage shortage = space_.look(now, reusable);
   is_starving_ = is_starving_ && shortage.is_dire;
@@ -103,10 +106,17 @@ bool Recorder::give_up(const Giving& giving, EvictReason reason, BootNs now) {
     return bury(giving.file, evicted_of(giving, reason, now), now);
   }
   if (giving.file.is_live) return commit(now, {.removed = ranges_of(giving)});
-  const Status removed = store_->remove(giving.file.incarnation, ranges_of(giving));
-  if (!removed.ok() && removed.code() != Code::kTryAgain) note_error("make room", removed, now);
+  const bool is_removed = remove(giving.file, ranges_of(giving), now);
   publish_heads(now);
-  return removed.ok();
+  return is_removed;
+}
+
+bool Recorder::remove(const RetainedFile& file, const std::vector<Range>& ranges, BootNs now) {
+  const Status removed = store_->remove(file.incarnation, ranges);
+  if (removed.ok()) return true;
+  look_for_interrupted_ = true;
+  if (removed.code() != Code::kTryAgain) note_error("make room", removed, now);
+  return false;
 }
 
 // Tombstones, durably, and only then what they answer for is deleted: in the live file when the
@@ -125,8 +135,7 @@ bool Recorder::bury(const RetainedFile& file, Evicted evicted, BootNs now) {
   const bool is_buried = file.is_current ? commit(now, {.evicted = std::move(evicted)})
                                          : bury_in_ended(file, evicted, now);
   if (is_buried && is_there && !file.is_live) {
-    const Status removed = store_->remove(file.incarnation, ranges);
-    if (!removed.ok() && removed.code() != Code::kTryAgain) note_error("make room", removed, now);
+    static_cast<void>(remove(file, ranges, now));
   }
   publish_heads(now);
   return is_buried;
@@ -150,6 +159,7 @@ bool Recorder::bury_in_ended(const RetainedFile& file, const Evicted& evicted, B
     evicted.count_in(counts);
     counts.store(counters);
   });
+  look_for_interrupted_ = true;
   if (!buried.ok()) note_error("make room", buried, now);
   return buried.ok();
 }
@@ -193,8 +203,7 @@ void Recorder::make_room_to_journal(BootNs now) {
   space_.release_reserve();
   const Giving giving = retention_.choose(store_->retained(nullptr), chunk_of(shortage), false);
   if (giving.how != Giving::How::kDelete) return;
-  const Status removed = store_->remove(giving.file.incarnation, ranges_of(giving));
-  if (!removed.ok() && removed.code() != Code::kTryAgain) note_error("make room", removed, now);
+  static_cast<void>(remove(giving.file, ranges_of(giving), now));
 }
 
 }  // namespace pitbox

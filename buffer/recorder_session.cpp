@@ -264,6 +264,7 @@ std::size_t Recorder::finish_boundary(BootNs now) {
   Status status = store_->end(std::exchange(journal_, nullptr));
   boundary_.reset();
   session_is_automatic_ = false;
+  look_for_interrupted_ = true;
   if (!status.ok()) {
     hold(status, now);
     answer(std::move(status));

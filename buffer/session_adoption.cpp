@@ -287,11 +287,13 @@ Status SessionStore::State::choose_box_id() {
 }
 
 // Where a change of a sealed file was cut off, nobody can read it until the change is undone.
-void SessionStore::State::undo_interrupted(bool in_all) const {
+bool SessionStore::State::undo_interrupted(bool in_all) const {
+  bool is_done = true;
   for (const auto& [incarnation, file] : known.files) {
     const bool is_its = file.state == FileState::kAside && (in_all || file.needs_plain);
-    if (is_its) static_cast<void>(Database::roll_back(path_of(file)).ok());
+    if (is_its) is_done &= Database::roll_back(path_of(file)).ok();
   }
+  return is_done;
 }
 
 Status SessionStore::State::reconcile() {

@@ -70,8 +70,8 @@ std::vector<RetainedFile> SessionStore::retained(const Journal* live) const {
   return files;
 }
 
-void SessionStore::undo_interrupted() {
-  state_->undo_interrupted(false);
+bool SessionStore::undo_interrupted() {
+  return state_->undo_interrupted(false);
 }
 
 Status SessionStore::remove(std::uint64_t incarnation, const std::vector<Range>& ranges) {

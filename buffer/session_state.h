@@ -74,7 +74,7 @@ struct SessionStore::State {
   // session_adoption.cpp: files and box.db may say different things after a crash, a restored
   // backup, or a damaged box.db.
   Status reconcile();
-  void undo_interrupted(bool in_all) const;  // Or in those that are to become plain.
+  bool undo_interrupted(bool in_all) const;  // Or in those that are to become plain.
   Status choose_box_id();
   Status find_unanswered();
 };

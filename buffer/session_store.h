@@ -104,8 +104,8 @@ class SessionStore {
   // way.
   Status remove(std::uint64_t incarnation, const std::vector<Range>& ranges);
   // Undoes what an error cut off while a file that is not live was changed: nobody can read it
-  // until then.
-  void undo_interrupted();
+  // until then. False: not all of it yet.
+  bool undo_interrupted();
   // How many sequences of the open session tombstones answer for, its live journal's included.
   // Nothing unless some went with an older copy of a journal (RetainedFile::unanswered): then its
   // counters may say another number.

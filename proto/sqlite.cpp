@@ -242,14 +242,18 @@ Status Database::rewrite_wal(const std::filesystem::path& file, const std::strin
 }
 
 Status Database::roll_back(const std::filesystem::path& file, const std::string& vfs) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(file.string() + "-journal", error);
-  if (error || size == 0) return {};
+  if (!has_rollback_journal(file)) return {};
   auto database = open(file, Mode::kReadWrite, vfs);
   if (!database.ok()) return database.status();
   // The first read does it.
   const auto read = database.value().integer("SELECT count(*) FROM sqlite_master");
   return read.ok() ? Status() : read.status();
+}
+
+bool Database::has_rollback_journal(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file.string() + "-journal", error);
+  return !error && size > 0;
 }
 
 Database::Database(sqlite3* raw) : raw_(raw) {}

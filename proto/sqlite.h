@@ -83,6 +83,8 @@ class Database {
   // Undoes what a rollback journal beside `file` says was not finished, as any writer would;
   // whoever only reads cannot. Does nothing if there is none.
   static Status roll_back(const std::filesystem::path& file, const std::string& vfs = {});
+  // There is such a journal. SQLite does not always say that it could not delete one.
+  static bool has_rollback_journal(const std::filesystem::path& file);
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;
   ~Database();

@@ -40,6 +40,7 @@ void add_export_command(CLI::App& app, CommandContext& context);
 void add_verify_command(CLI::App& app, CommandContext& context);
 void add_ledger_command(CLI::App& app, CommandContext& context);
 void add_salvage_command(CLI::App& app, CommandContext& context);
+void add_bench_command(CLI::App& app, CommandContext& context);
 void add_fsck_command(CLI::App& app, CommandContext& context);
 
 // Prints "pitbox: MESSAGE" on stderr; kExitFailed.

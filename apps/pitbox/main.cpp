@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   pitbox::add_sim_command(app, context);
   pitbox::add_feed_command(app, context);
   pitbox::add_ledger_command(app, context);
+  pitbox::add_bench_command(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {

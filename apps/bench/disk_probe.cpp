@@ -1,4 +1,4 @@
-#include "bench/disk_probe.h"
+#include "apps/bench/disk_probe.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,0 +1,296 @@
+#include "apps/bench/ingest_bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "apps/bench/stopwatch.h"
+#include "apps/launch/process_stats.h"
+#include "apps/launch/stage.h"
+#include "buffer/session_store.h"
+#include "proto/uuid.h"
+#include "sync/room_reader.h"
+
+namespace pitbox {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+using std::chrono::milliseconds;
+
+constexpr auto kLook = milliseconds(20);
+// For everything sent to be acknowledged, once it is.
+constexpr double kPatienceS = 300;
+
+Status no_figure(const std::string& why) {
+  return {Code::kRejected, why + ": no figure"};
+}
+
+// One run on a stage of its own.
+class IngestRun {
+ public:
+  explicit IngestRun(const IngestBenchOptions& options) : options_(options) {}
+
+  Result<IngestFigures> run() {
+    for (const auto step : {&IngestRun::prepare, &IngestRun::send, &IngestRun::drain,
+                            &IngestRun::check_counters, &IngestRun::check_room}) {
+      if (Status status = (this->*step)(); !status.ok()) return status;
+    }
+    return figures_;
+  }
+
+ private:
+  void tell(const std::string& what) const {
+    if (options_.progress) options_.progress(what);
+  }
+
+  Status prepare() {
+    std::error_code error;
+    fs::create_directories(options_.folder, error);
+    if (error) return {Code::kRejected, options_.folder.string() + ": " + error.message()};
+    tell("what the machine can do at all");
+    auto limits = measure_limits(options_.folder, options_.with_gso);
+    if (!limits.ok()) return limits.status();
+    figures_.limits = limits.value();
+    auto set = Stage::set({.programs = options_.programs, .folder = options_.folder});
+    if (!set.ok()) return set.status();
+    stage_ = std::move(set).take();
+    session_ = Uuid::mint();
+    const ordered_json start = {{"command", "session_start"}, {"id", session_.text()}};
+    return ask(start).status();
+  }
+
+  Result<ordered_json> ask(const ordered_json& request) const {
+    const auto answer = stage_->ask(request.dump());
+    if (!answer.ok()) return answer.status();
+    auto json = ordered_json::parse(answer.value(), nullptr, false);
+    if (json.is_discarded()) return Status(Code::kFatal, "the daemon's answer is no JSON");
+    return json;
+  }
+
+  Status send() {
+    char rate[32];
+    std::snprintf(rate, sizeof rate, "%.0f", options_.samples_per_second);
+    std::vector<std::string> arguments = {
+        "bench",     "load",
+        "--to",      stage_->source().address(),
+        "--cars",    std::to_string(options_.cars),
+        "--rate",    options_.samples_per_second == 0 ? "max" : rate,
+        "--seconds", std::to_string(options_.seconds),
+        "--json",    (options_.folder / "sent.json").string()};
+    if (options_.with_gso) arguments.emplace_back("--gso");
+    processor_before_ = processor_seconds(stage_->daemon().pid());
+    watch_ = Stopwatch();
+    auto started = stage_->start_command(arguments, "load.log");
+    if (!started.ok()) return started.status();
+    ChildProcess load = std::move(started).take();
+    std::optional<int> code;
+    while (!code) {
+      if (options_.should_stop()) return {Code::kTryAgain, "stopped"};
+      if (!stage_->daemon().is_running()) return {Code::kFatal, "the daemon ended"};
+      code = load.wait(kLook);
+      char text[64];
+      std::snprintf(text, sizeof text, "%.0f of %.0f s", watch_.seconds(), options_.seconds);
+      tell(text);
+    }
+    if (*code != 0) return {Code::kFatal, "the generator failed; see load.log"};
+    return take_sent();
+  }
+
+  Status take_sent() {
+    std::FILE* const file = std::fopen((options_.folder / "sent.json").c_str(), "rb");
+    if (file == nullptr) return {Code::kFatal, "the generator wrote no sent.json"};
+    const auto json = ordered_json::parse(file, nullptr, false);
+    std::fclose(file);
+    if (json.is_discarded()) return {Code::kFatal, "sent.json is no JSON"};
+    figures_.sent.datagrams = json.at("datagrams");
+    figures_.sent.rows = json.at("rows");
+    figures_.sent.samples = json.at("samples");
+    figures_.sent.content_hash = json.at("content_hash");
+    figures_.offered_per_second = json.at("samples_per_second");
+    figures_.late_ms = json.at("late_ms");
+    // The books are made after the last datagram.
+    books_s_ = json.at("books_seconds");
+    return {};
+  }
+
+  Status drain() {
+    const Stopwatch since_sent;
+    tell("the room takes what is left");
+    if (auto ended = ask({{"command", "session_end"}}); !ended.ok()) return ended.status();
+    while (!is_complete()) {
+      if (options_.should_stop()) return {Code::kTryAgain, "stopped"};
+      if (since_sent.seconds() > kPatienceS) return no_figure("the room is not complete");
+      std::this_thread::sleep_for(kLook);
+    }
+    const double drained_s = since_sent.seconds();
+    const pid_t daemon = stage_->daemon().pid();
+    figures_.lag_s = drained_s + books_s_;
+    figures_.seconds = watch_.seconds();
+    figures_.processor_s = processor_seconds(daemon) - processor_before_;
+    figures_.thread_s = thread_seconds(daemon);
+    figures_.resident_mib = static_cast<double>(memory_kib(daemon, "VmHWM")) / 1024;
+    figures_.wire_bytes = stage_->link().bytes_up() + stage_->link().bytes_down();
+    return {};
+  }
+
+  bool is_complete() const {
+    const auto found = find_session(stage_->state_directory(), session_.text());
+    return found.ok() && found.value().complete;
+  }
+
+  Status check_counters() {
+    const auto drops = stage_->source().kernel_drops();
+    if (!drops.ok()) return drops.status();
+    if (drops.value() > 0) {
+      return no_figure("the kernel dropped " + std::to_string(drops.value()) + " datagrams");
+    }
+    const auto status = ask({{"command", "status"}});
+    if (!status.ok()) return status.status();
+    const ordered_json& commit = status.value().at("recorder").at("commit_ms");
+    figures_.commit_p50_ms = commit.at("p50");
+    figures_.commit_p99_ms = commit.at("p99");
+    const auto session = find_session(stage_->state_directory(), session_.text());
+    if (!session.ok()) return session.status();
+    for (const fs::path& file : session.value().files) {
+      std::error_code error;
+      figures_.journal_bytes += fs::file_size(file, error);
+    }
+    return {};
+  }
+
+  Status check_room() {
+    tell("reading the room");
+    LoadTotals held;
+    RoomReaderOptions reading;
+    reading.url = stage_->room_url();
+    reading.session = session_;
+    Status read = read_room(reading, [&](const DownloadedEntry& entry) {
+      if (options_.should_stop()) return Status(Code::kTryAgain, "stopped");
+      return entry.is_event ? Status() : add(entry, held);
+    });
+    if (!read.ok()) return read;
+    const LoadTotals& sent = figures_.sent;
+    if (held.rows != sent.rows || held.samples != sent.samples ||
+        held.content_hash != sent.content_hash) {
+      return no_figure("the room holds " + std::to_string(held.rows) + " rows and " +
+                       std::to_string(held.samples) + " samples, " + std::to_string(sent.rows) +
+                       " and " + std::to_string(sent.samples) + " were sent; content " +
+                       hex_id(held.content_hash) + ", sent " + hex_id(sent.content_hash));
+    }
+    return {};
+  }
+
+  static Status add(const DownloadedEntry& entry, LoadTotals& held) {
+    const auto lookup = [&](std::uint64_t prefix) -> DefinitionPtr {
+      for (const DefinitionPtr& definition : entry.definitions) {
+        if (definition->prefix() == prefix) return definition;
+      }
+      return nullptr;
+    };
+    const auto batch = decode_batch(entry.car, entry.bytes, lookup);
+    if (!batch.ok()) return batch.status();
+    held.samples += batch.value().samples;
+    std::vector<RowIdentity> rows;
+    for (const GroupColumns& group : batch.value().groups) identify_rows(entry.car, group, rows);
+    for (const RowIdentity& row : rows) held.add(row);
+    return {};
+  }
+
+  const IngestBenchOptions& options_;
+  std::unique_ptr<Stage> stage_;
+  Uuid session_;
+  Stopwatch watch_;  // Since the generator was started.
+  double processor_before_ = 0;
+  double books_s_ = 0;
+  IngestFigures figures_;
+};
+
+double per_sample(std::uint64_t bytes, const IngestFigures& figures) {
+  return static_cast<double>(bytes) / static_cast<double>(figures.sent.samples);
+}
+
+}  // namespace
+
+Result<IngestFigures> measure_ingest(const IngestBenchOptions& options) {
+#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  static_cast<void>(options);
+  return no_figure("this is not a release build");
+#else
+  return IngestRun(options).run();
+#endif
+}
+
+std::string to_json(const IngestFigures& figures) {
+  ordered_json threads;
+  for (const auto& [name, taken] : figures.thread_s) threads[name] = taken / figures.processor_s;
+  const Limits& limits = figures.limits;
+  const ordered_json json = {
+      {"samples", figures.sent.samples},
+      {"seconds", figures.seconds},
+      {"samples_per_second", figures.samples_per_second()},
+      {"offered_per_second", figures.offered_per_second},
+      {"late_ms", figures.late_ms},
+      {"dropped", 0},
+      {"samples_per_cpu_second", figures.samples_per_cpu_second()},
+      {"threads", threads},
+      {"bytes_per_sample", per_sample(figures.wire_bytes, figures)},
+      {"journal_bytes_per_sample", per_sample(figures.journal_bytes, figures)},
+      {"commit_ms", {{"p50", figures.commit_p50_ms}, {"p99", figures.commit_p99_ms}}},
+      {"lag_s", figures.lag_s},
+      {"resident_mib", figures.resident_mib},
+      {"limits",
+       {{"null_sink", limits.null_sink},
+        {"fdatasync_ms", {{"p50", limits.fdatasync.p50_ms}, {"p99", limits.fdatasync.p99_ms}}},
+        {"append_mb_per_second", limits.append_mb_per_second},
+        {"zstd",
+         {{"samples_per_second", limits.zstd.samples_per_second},
+          {"bytes_per_sample", limits.zstd.bytes_per_sample}}}}}};
+  return json.dump(2);
+}
+
+std::string to_table(const IngestFigures& figures) {
+  std::string text;
+  const auto line = [&](const char* name, const char* format, auto... values) {
+    char value[160];
+    std::snprintf(value, sizeof value, format, values...);
+    char whole[200];
+    std::snprintf(whole, sizeof whole, "%-22s %s\n", name, value);
+    text += whole;
+  };
+  const Limits& limits = figures.limits;
+  line("offered", "%.1f M samples/s, at most %.0f ms late", figures.offered_per_second / 1e6,
+       figures.late_ms);
+  line("kept", "%.1f M samples/s; 0 dropped; the room holds each row as it was sent",
+       figures.samples_per_second() / 1e6);
+  line("per CPU-second", "%.1f M samples (%.2f s of %.2f)", figures.samples_per_cpu_second() / 1e6,
+       figures.processor_s, figures.seconds);
+  for (const auto& [name, taken] : figures.thread_s) {
+    if (taken < 0.01 * figures.processor_s) continue;
+    line(("  " + name).c_str(), "%.0f %%", 100 * taken / figures.processor_s);
+  }
+  line("bytes per sample", "%.3f on the wire, %.3f in the journal; zstd alone %.3f",
+       per_sample(figures.wire_bytes, figures), per_sample(figures.journal_bytes, figures),
+       limits.zstd.bytes_per_sample);
+  line("commits", "p50 %.1f ms, p99 %.1f ms; fdatasync p50 %.2f ms, p99 %.2f ms",
+       figures.commit_p50_ms, figures.commit_p99_ms, limits.fdatasync.p50_ms,
+       limits.fdatasync.p99_ms);
+  line("lag at the end", "%.2f s", figures.lag_s);
+  line("memory", "%.0f MiB", figures.resident_mib);
+  const double datagrams = static_cast<double>(figures.sent.datagrams) / figures.seconds;
+  line("of the null sink", "%.0f %% (%.0f of %.0f datagrams/s)", 100 * datagrams / limits.null_sink,
+       datagrams, limits.null_sink);
+  line("of the disk", "%.1f %% of %.0f MB/s",
+       100 * static_cast<double>(figures.journal_bytes) / 1e6 / figures.seconds /
+           limits.append_mb_per_second,
+       limits.append_mb_per_second);
+  return text;
+}
+
+}  // namespace pitbox

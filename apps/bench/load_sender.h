@@ -1,0 +1,33 @@
+// LoadSender: sends a Load at a rate, each datagram at its moment. `pitbox bench load`.
+//
+// Threads: one; blocks for as long as it sends.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "apps/bench/load.h"
+#include "proto/status.h"
+
+namespace pitbox {
+
+struct LoadPace {
+  double samples_per_second = 0;  // Of all cars together; 0: as fast as it goes.
+  double seconds = 60;
+  bool with_gso = false;  // The kernel cuts one send into up to 44 datagrams.
+};
+
+struct LoadSent {
+  std::uint64_t datagrams = 0;
+  double seconds = 0;  // From the first datagram to the last.
+  double late_ms = 0;  // How much later than its moment the latest left.
+};
+
+// `url`: udp://ADDRESS:PORT, an IPv4 address. Announces first, then sends until the time is over or
+// `should_stop` says so. kRejected if the address is none, kFatal if sending fails.
+Result<LoadSent> send_load(const std::string& url, Load& load, const LoadPace& pace,
+                           const std::function<bool()>& should_stop);
+
+}  // namespace pitbox
