@@ -193,5 +193,40 @@ TEST_F(SimDiskTest, WhatAJournalShowsAfterAFailedCommitIsDurableBeforeItCounts) 
   EXPECT_GT(refused, 1U) << "no operation that failed was one of the commit's";
 }
 
+// Its rollback journal may be what could not be deleted, and SQLite does not say so.
+TEST_F(SimDiskTest, ASealedFileCanBeReadOnceTheDiskIsWell) {
+  constexpr std::uint64_t kMostOperations = 120;  // More than a seal, or a removal, takes.
+  std::size_t unreadable = 0;
+  for (std::uint64_t operation = 0; operation < kMostOperations; ++operation) {
+    SCOPED_TRACE("operation " + std::to_string(operation));
+    begin();
+    box_.reset();
+    auto opened = SessionStore::open(directory_.path() / "state", {});
+    ASSERT_TRUE(opened.ok()) << opened.status().message();
+    const std::unique_ptr<SessionStore> store = std::move(opened).take();
+    SessionInfo info;
+    info.name = "FP1";
+    std::unique_ptr<Journal> journal = store->begin(info).take();
+    for (int value = 1; value <= 3; ++value) {
+      ASSERT_TRUE(journal->commit(commit_of({test_batch("7", value)})).ok());
+    }
+    const std::filesystem::path file = journal->file();
+    const std::uint64_t incarnation = journal->incarnation();
+    disk_.fail(disk_.operations() + operation, 1'000'000, SQLITE_IOERR);
+    const bool has_ended = store->end(std::move(journal)).ok();
+    if (has_ended) static_cast<void>(store->remove(incarnation, {Range{1, 1}}).ok());
+    disk_.heal();
+    unreadable += JournalReader::open(file).ok() ? 0U : 1U;
+    // As the recorder does when an end failed.
+    if (!has_ended) {
+      EXPECT_TRUE(store->resume().ok());
+    }
+    EXPECT_TRUE(store->undo_interrupted());
+    const auto reader = JournalReader::open(file);
+    EXPECT_TRUE(reader.ok()) << reader.status().message();
+  }
+  EXPECT_GT(unreadable, 0U) << "no operation that failed left a rollback journal";
+}
+
 }  // namespace
 }  // namespace pitbox::simulation
