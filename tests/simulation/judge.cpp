@@ -83,8 +83,8 @@ class Inspection {
     if (findings_.faults.size() < kFaultsMax) findings_.faults.push_back(std::move(text));
   }
 
-  // Two that know of the same entries, and not of each other: twins, or a laptop before and after it
-  // went back in time a second time.
+  // Two that know of the same entries, and not of each other: twins, or a laptop before and after
+  // it went back in time a second time.
   bool has_branches() const { return parties_.size() > 1 || restores_ > 1; }
 
   void finish_party(std::size_t number) {
