@@ -186,9 +186,10 @@ void report_codec(benchmark::State& state, const Recording& recording) {
 
 void encode(benchmark::State& state, bool mixed) {
   const Recording recording = record(mixed, state.range(0));
+  BatchMemory memory;
   for (auto _ : state) {
     for (const auto& groups : recording.batches) {
-      benchmark::DoNotOptimize(encode_batch("27", groups).blob.size());
+      benchmark::DoNotOptimize(encode_batch("27", groups, &memory).blob.size());
     }
   }
   report_codec(state, recording);

@@ -89,6 +89,7 @@ GroupRows& BatchBuilder::group_for(Car& car, const DefinitionPtr& definition) {
     // sealed batch are forgotten.
     seal(last_car_->first, car);
     car.groups.clear();
+    car.memory.clear();
   }
   car.groups.push_back(
       GroupRows{.definition = definition, .source_ns = {}, .receive_ns = {}, .rows = {}});
@@ -98,7 +99,7 @@ GroupRows& BatchBuilder::group_for(Car& car, const DefinitionPtr& definition) {
 
 void BatchBuilder::seal(const std::string& name, Car& car) {
   if (car.raw_bytes == 0) return;
-  NewBatch batch{.car = name, .batch = encode_batch(name, car.groups)};
+  NewBatch batch{.car = name, .batch = encode_batch(name, car.groups, &car.memory)};
   car.coded_per_raw = std::max(
       0.01, static_cast<double>(batch.batch.blob.size()) / static_cast<double>(car.raw_bytes));
   for (GroupRows& group : car.groups) {

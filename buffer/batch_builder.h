@@ -55,6 +55,7 @@ class BatchBuilder {
     std::vector<GroupRows> groups;  // Some may be without rows: memory to be used again.
     std::size_t last_group = 0;     // Where the last block went: the next one likely goes there.
     std::size_t raw_bytes = 0;
+    BatchMemory memory;
     double coded_per_raw = 0.5;  // Of the last batch sealed.
     bool active = false;         // Had rows since the last take().
     std::vector<NewBatch> sealed;

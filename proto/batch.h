@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/batch_memory.h"
 #include "proto/content_hash.h"
 #include "proto/definition.h"
 #include "proto/status.h"
@@ -50,8 +51,10 @@ struct EncodedBatch {
 };
 
 // REQUIRES: at least one row; no two groups with the same definition; within the limits above.
-// `groups` may be in any order; groups without rows are left out.
-EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> groups);
+// `groups` may be in any order; groups without rows are left out. `memory`: of this car; may be
+// null.
+EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> groups,
+                          BatchMemory* memory = nullptr);
 
 // Columns of one group as they are stored: column-major.
 struct GroupColumns {

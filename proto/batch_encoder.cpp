@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "proto/batch.h"
@@ -8,6 +7,7 @@
 #include "proto/bit_shuffle.h"
 #include "proto/check.h"
 #include "proto/column.h"
+#include "proto/transpose.h"
 #include "proto/zstd_frame.h"
 
 namespace pitbox {
@@ -19,34 +19,19 @@ constexpr std::size_t kPlainRows = 2;
 // Below this a zstd frame's own header eats what it could gain.
 constexpr std::size_t kLeastCompressedBytes = 48;
 
-template <std::size_t kWidth>
-void gather(const std::byte* from, std::size_t stride, std::span<std::byte> column) {
-  const std::size_t rows = column.size() / kWidth;
-  std::byte* to = column.data();
-  for (std::size_t row = 0; row < rows; ++row) {
-    std::memcpy(to + row * kWidth, from + row * stride, kWidth);
-  }
-}
-
-void gather(std::size_t width, const std::byte* from, std::size_t stride,
-            std::span<std::byte> column) {
-  if (width == 1) return gather<1>(from, stride, column);
-  if (width == 2) return gather<2>(from, stride, column);
-  if (width == 4) return gather<4>(from, stride, column);
-  return gather<8>(from, stride, column);
-}
-
 class BatchEncoder {
  public:
-  explicit BatchEncoder(std::string_view car) { hasher_.add(car); }
+  BatchEncoder(std::string_view car, BatchMemory* memory) : memory_(memory) { hasher_.add(car); }
 
   void add(const GroupRows& group);
   EncodedBatch finish();
 
  private:
   void add_times(std::span<const std::int64_t> times, TimeOrigin& origin, GroupMode mode);
-  void add_column(StorageType type, std::span<const std::byte> column, GroupMode mode);
+  void add_column(StorageType type, std::span<const std::byte> column, GroupMode mode,
+                  ColumnMemory* memory);
 
+  BatchMemory* const memory_;
   words::Batch message_;
   EncodedBatch batch_;
   ContentHasher hasher_;
@@ -75,13 +60,14 @@ void BatchEncoder::add(const GroupRows& group) {
   add_times(group.receive_ns, receive_origin_, mode);
 
   transposed_.resize(group.rows.size());
-  std::span<std::byte> rest(transposed_);
-  for (std::size_t c = 0; c < definition.channels().size(); ++c) {
-    const std::size_t width = width_of(definition.channels()[c].type);
-    const auto column = rest.first(rows * width);
+  transpose_rows(definition, group.rows, transposed_);
+  std::span<const std::byte> rest(transposed_);
+  ColumnMemory* memory = memory_ == nullptr ? nullptr : memory_->of(definition).data();
+  for (const Channel& channel : definition.channels()) {
+    const auto column = rest.first(rows * width_of(channel.type));
     rest = rest.subspan(column.size());
-    gather(width, group.rows.data() + definition.column_offset(c), definition.row_bytes(), column);
-    add_column(definition.channels()[c].type, column, mode);
+    add_column(channel.type, column, mode, memory);
+    if (memory != nullptr) ++memory;
   }
   hasher_.add(transposed_);
 
@@ -99,11 +85,12 @@ void BatchEncoder::add_times(std::span<const std::int64_t> times, TimeOrigin& or
   hasher_.add(std::as_bytes(times));
   times_.assign(times.begin(), times.end());
   shift_times(times_, 0 - origin.next(times.front()));
-  add_column(StorageType::kI64, std::as_bytes(std::span(times_)), mode);
+  add_column(StorageType::kI64, std::as_bytes(std::span(times_)), mode, nullptr);
 }
 
-void BatchEncoder::add_column(StorageType type, std::span<const std::byte> column, GroupMode mode) {
-  if (mode == GroupMode::kChosen) return columns_.encode(type, column);
+void BatchEncoder::add_column(StorageType type, std::span<const std::byte> column, GroupMode mode,
+                              ColumnMemory* memory) {
+  if (mode == GroupMode::kChosen) return columns_.encode(type, column, memory);
   append_byte_planes(stream_, column, width_of(type));
 }
 
@@ -124,7 +111,8 @@ EncodedBatch BatchEncoder::finish() {
 
 }  // namespace
 
-EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> groups) {
+EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> groups,
+                          BatchMemory* memory) {
   std::vector<const GroupRows*> ordered;
   std::size_t rows = 0;
   std::size_t counted = 0;
@@ -141,7 +129,7 @@ EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> group
   std::ranges::sort(ordered, {}, prefix);
   CHECK(std::ranges::adjacent_find(ordered, {}, prefix) == ordered.end());
 
-  BatchEncoder encoder(car);
+  BatchEncoder encoder(car, memory);
   for (const GroupRows* group : ordered) encoder.add(*group);
   return encoder.finish();
 }

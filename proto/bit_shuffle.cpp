@@ -4,13 +4,14 @@
 #include <array>
 
 #include "proto/check.h"
+#include "proto/dispatch.h"
 
 namespace pitbox {
 namespace {
 
 // Transposes the 8 x 8 bits of `block`: bit c of byte r becomes bit r of byte c. Three rounds swap
 // blocks of 1, 2 and 4 bits across the diagonal.
-std::uint64_t transpose8x8(std::uint64_t block) {
+PITBOX_INLINE std::uint64_t transpose8x8(std::uint64_t block) {
   std::uint64_t t = (block ^ block >> 7) & 0x00AA00AA00AA00AAULL;
   block ^= t ^ t << 7;
   t = (block ^ block >> 14) & 0x0000CCCC0000CCCCULL;
@@ -21,7 +22,8 @@ std::uint64_t transpose8x8(std::uint64_t block) {
 
 }  // namespace
 
-void append_byte_planes(std::string& out, std::span<const std::byte> values, std::size_t width) {
+PITBOX_CLONES void append_byte_planes(std::string& out, std::span<const std::byte> values,
+                                      std::size_t width) {
   const std::size_t count = values.size() / width;
   const std::size_t start = out.size();
   out.resize(start + values.size());
@@ -32,8 +34,8 @@ void append_byte_planes(std::string& out, std::span<const std::byte> values, std
   }
 }
 
-void restore_byte_planes(std::span<const std::byte> planes, std::size_t width,
-                         std::span<std::byte> values) {
+PITBOX_CLONES void restore_byte_planes(std::span<const std::byte> planes, std::size_t width,
+                                       std::span<std::byte> values) {
   const std::size_t count = values.size() / width;
   for (std::size_t plane = 0; plane < width; ++plane) {
     const std::byte* from = planes.data() + plane * count;
@@ -43,7 +45,8 @@ void restore_byte_planes(std::span<const std::byte> planes, std::size_t width,
 }
 
 template <typename Word>
-void append_bit_planes(std::string& out, std::span<const Word> residuals, int planes) {
+PITBOX_CLONES void append_bit_planes(std::string& out, std::span<const Word> residuals,
+                                     int planes) {
   const std::size_t plane_bytes = bit_plane_bytes(residuals.size());
   const std::size_t start = out.size();
   out.resize(start + plane_bytes * static_cast<std::size_t>(planes));
@@ -67,7 +70,8 @@ void append_bit_planes(std::string& out, std::span<const Word> residuals, int pl
 }
 
 template <typename Word>
-void restore_bit_planes(std::span<const std::byte> bytes, int planes, std::span<Word> residuals) {
+PITBOX_CLONES void restore_bit_planes(std::span<const std::byte> bytes, int planes,
+                                      std::span<Word> residuals) {
   const std::size_t plane_bytes = bit_plane_bytes(residuals.size());
   CHECK(bytes.size() == plane_bytes * static_cast<std::size_t>(planes));
   for (std::size_t group = 0; group < plane_bytes; ++group) {

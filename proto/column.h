@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/batch_memory.h"
 #include "proto/byte_reader.h"
 #include "proto/definition.h"
 #include "proto/grid.h"
@@ -58,7 +59,8 @@ class ColumnEncoder {
   ColumnEncoder(std::string& stream, RiceWriter& dense) : stream_(stream), dense_(dense) {}
 
   // Appends the column with its choice. REQUIRES: at least one value; a whole number of values.
-  void encode(StorageType type, std::span<const std::byte> column);
+  // `memory`: of the channel; may be null.
+  void encode(StorageType type, std::span<const std::byte> column, ColumnMemory* memory = nullptr);
 
  private:
   template <typename Word>
@@ -66,7 +68,8 @@ class ColumnEncoder {
   template <typename Word>
   void encode_words(StorageType type, std::span<const std::byte> column);
   template <typename Float, typename Word>
-  bool encode_on_grid(std::span<const std::byte> column, GridFinder<Float, Word>& finder);
+  bool encode_on_grid(std::span<const std::byte> column, GridFinder<Float, Word>& finder,
+                      ColumnMemory* memory);
   void encode_bytes(std::span<const std::byte> column, std::size_t width);
   template <typename Word>
   void append(const ColumnPlan<Word>& plan, const MappedColumn<Word>& column);

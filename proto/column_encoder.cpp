@@ -82,6 +82,21 @@ ColumnPlan<Word> make_plan(std::span<const Word> words, std::uint64_t bytes_bits
   return best;
 }
 
+// The grid that the column was on before, if it still is; else what a search finds.
+template <typename Float, typename Word>
+std::optional<FloatGrid> find_grid(std::span<const std::byte> column,
+                                   GridFinder<Float, Word>& finder, ColumnMemory& memory) {
+  using Found = ColumnMemory::Found;
+  if (memory.batches_left > 0) {
+    --memory.batches_left;
+    if (memory.found == Found::kNoGrid) return std::nullopt;
+    if (memory.found == Found::kGrid && finder.take(column, memory.grid)) return memory.grid;
+  }
+  const auto grid = finder.find(column);
+  memory.remember(grid ? &*grid : nullptr);
+  return grid;
+}
+
 void push(std::string& out, std::uint8_t byte) {
   out.push_back(static_cast<char>(byte));
 }
@@ -127,15 +142,16 @@ ColumnWords<std::uint64_t>& ColumnEncoder::scratch() {
   return wide_;
 }
 
-void ColumnEncoder::encode(StorageType type, std::span<const std::byte> column) {
+void ColumnEncoder::encode(StorageType type, std::span<const std::byte> column,
+                           ColumnMemory* memory) {
   CHECK(!column.empty() && column.size() % width_of(type) == 0);
   const bool is_wide = width_of(type) == 8;
   if (all_equal(column, width_of(type))) {
     return is_wide ? encode_constant<std::uint64_t>(type, column)
                    : encode_constant<std::uint32_t>(type, column);
   }
-  if (type == StorageType::kF32 && encode_on_grid(column, float_grid_)) return;
-  if (type == StorageType::kF64 && encode_on_grid(column, double_grid_)) return;
+  if (type == StorageType::kF32 && encode_on_grid(column, float_grid_, memory)) return;
+  if (type == StorageType::kF64 && encode_on_grid(column, double_grid_, memory)) return;
   return is_wide ? encode_words<std::uint64_t>(type, column)
                  : encode_words<std::uint32_t>(type, column);
 }
@@ -188,15 +204,20 @@ void ColumnEncoder::encode_words(StorageType type, std::span<const std::byte> co
 // False, with nothing appended, if the values are on no grid or their own bits are cheaper.
 template <typename Float, typename Word>
 bool ColumnEncoder::encode_on_grid(std::span<const std::byte> column,
-                                   GridFinder<Float, Word>& finder) {
-  const auto grid = finder.find(column);
+                                   GridFinder<Float, Word>& finder, ColumnMemory* memory) {
+  ColumnMemory none;
+  if (memory == nullptr) memory = &none;
+  const auto grid = find_grid(column, finder, *memory);
   if (!grid) return false;
   const std::uint64_t raw_bits = 8 * column.size();
   MappedColumn<Word> mapped;
   mapped.words = finder.words();
   append_exceptions(mapped.exceptions, finder.exceptions(), column, sizeof(Float));
   const ColumnPlan<Word> plan = make_plan<Word>(finder.words(), raw_bits);
-  if (plan.coder == Coder::kBytes) return false;
+  if (plan.coder == Coder::kBytes) {
+    memory->remember(nullptr);
+    return false;
+  }
   const std::uint64_t grid_bits = plan.bits + 8 * mapped.exceptions.size();
   if (grid_bits > raw_bits / 2) {
     std::vector<Word>& words = scratch<Word>().words;
@@ -204,7 +225,10 @@ bool ColumnEncoder::encode_on_grid(std::span<const std::byte> column,
     const auto type = sizeof(Float) == 4 ? StorageType::kF32 : StorageType::kF64;
     load_words<Word>(type, column, words);
     const std::uint64_t bytes_bits = raw_bits * kFloatBytesPercent / 100;
-    if (make_plan<Word>(words, bytes_bits).bits <= grid_bits) return false;
+    if (make_plan<Word>(words, bytes_bits).bits <= grid_bits) {
+      memory->remember(nullptr);
+      return false;
+    }
   }
   if (grid->step == 0.0) {
     mapped.mapping = Mapping::kDecimal;

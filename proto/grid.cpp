@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "proto/check.h"
+#include "proto/dispatch.h"
 
 namespace pitbox {
 namespace {
@@ -32,7 +33,7 @@ constexpr double kGreatestStepMultiple = sizeof(Float) == 4 ? 0x1p20 : 0x1p40;
 
 // To the nearest integer, exact for |x| < 2^51: adding pushes the fraction out of the mantissa.
 // Unlike std::nearbyint it needs no call, so loops around it vectorise on any machine.
-double nearest(double x) {
+PITBOX_INLINE double nearest(double x) {
   constexpr double kPush = 0x1.8p52;
   return (x + kPush) - kPush;
 }
@@ -53,20 +54,20 @@ struct Scale {
 };
 
 template <typename Float>
-bool same_bits(Float a, Float b) {
+PITBOX_INLINE bool same_bits(Float a, Float b) {
   using Bits = std::conditional_t<sizeof(Float) == 4, std::uint32_t, std::uint64_t>;
   return std::bit_cast<Bits>(a) == std::bit_cast<Bits>(b);
 }
 
 template <typename Float>
-bool is_on(const Scale& scale, Float value) {
+PITBOX_INLINE bool is_on(const Scale& scale, Float value) {
   const double multiple = scale.multiple(static_cast<double>(value));
   return std::abs(multiple) < kGreatestMultiple<Float> &&
          same_bits(static_cast<Float>(scale.value(multiple)), value);
 }
 
 template <typename Float>
-bool sample_fits(const Scale& scale, std::span<const Float> sample) {
+PITBOX_INLINE bool sample_fits(const Scale& scale, std::span<const Float> sample) {
   std::size_t misfits = 0;
   for (const Float value : sample) {
     if (is_on(scale, value)) continue;
@@ -77,7 +78,7 @@ bool sample_fits(const Scale& scale, std::span<const Float> sample) {
 
 // Half the distance to the next Float: what rounding may have moved the value by.
 template <typename Float>
-double half_ulp(double magnitude) {
+PITBOX_INLINE double half_ulp(double magnitude) {
   const auto value = static_cast<Float>(magnitude);
   const Float next = std::nextafter(value, std::numeric_limits<Float>::infinity());
   return (static_cast<double>(next) - static_cast<double>(value)) / 2;
@@ -91,7 +92,7 @@ struct Blurred {
 
 // Greatest common divisor by Euclid's rule with nearest quotients; a rest that its error explains
 // is none. The better known of the numbers that agree is kept.
-Blurred common_divisor(Blurred a, Blurred b) {
+PITBOX_INLINE Blurred common_divisor(Blurred a, Blurred b) {
   while (b.value > b.error) {
     const double quotient = nearest(a.value / b.value);
     const Blurred rest{std::abs(a.value - quotient * b.value), a.error + quotient * b.error};
@@ -108,7 +109,7 @@ Blurred common_divisor(Blurred a, Blurred b) {
 // The step that explains all differences between neighbours; 0 if there is none well above the
 // blur that rounding to Float leaves.
 template <typename Float>
-double step_between(std::span<const double> ascending) {
+PITBOX_INLINE double step_between(std::span<const double> ascending) {
   const double blur = 2 * half_ulp<Float>(ascending.back());
   Blurred step;
   for (std::size_t i = 1; i < ascending.size(); ++i) {
@@ -121,7 +122,7 @@ double step_between(std::span<const double> ascending) {
 }
 
 template <typename Float>
-std::vector<double> finite_magnitudes(std::span<const Float> values) {
+PITBOX_INLINE std::vector<double> finite_magnitudes(std::span<const Float> values) {
   std::vector<double> magnitudes;
   magnitudes.reserve(values.size());
   for (const Float value : values) {
@@ -171,7 +172,7 @@ std::array<double, 8> candidates_near(double step) {
 }  // namespace
 
 template <typename Word>
-std::optional<Lattice<Word>> map_to_lattice(std::span<Word> words) {
+PITBOX_CLONES std::optional<Lattice<Word>> map_to_lattice(std::span<Word> words) {
   Word step = 0;
   for (std::size_t i = 1; i < words.size() && step != 1; ++i) {
     const auto difference = static_cast<Word>(words[i] - words[i - 1]);
@@ -196,17 +197,28 @@ std::optional<Lattice<Word>> map_to_lattice(std::span<Word> words) {
 }
 
 template <typename Word>
-void restore_from_lattice(const Lattice<Word>& lattice, std::span<Word> words) {
+PITBOX_CLONES void restore_from_lattice(const Lattice<Word>& lattice, std::span<Word> words) {
   for (Word& word : words) word = lattice.remainder + lattice.step * word;
 }
 
 template <typename Float, typename Word>
 std::optional<FloatGrid> GridFinder<Float, Word>::find(std::span<const std::byte> column) {
-  values_.resize(column.size() / sizeof(Float));
-  std::memcpy(values_.data(), column.data(), column.size());
+  load(column);
   take_sample();
   if (auto grid = find_decimal()) return grid;
   return find_step();
+}
+
+template <typename Float, typename Word>
+bool GridFinder<Float, Word>::take(std::span<const std::byte> column, const FloatGrid& grid) {
+  load(column);
+  return map(grid, values_.size() / kRowsPerException);
+}
+
+template <typename Float, typename Word>
+void GridFinder<Float, Word>::load(std::span<const std::byte> column) {
+  values_.resize(column.size() / sizeof(Float));
+  std::memcpy(values_.data(), column.data(), column.size());
 }
 
 template <typename Float, typename Word>
@@ -217,7 +229,7 @@ void GridFinder<Float, Word>::take_sample() {
 }
 
 template <typename Float, typename Word>
-std::optional<FloatGrid> GridFinder<Float, Word>::find_decimal() {
+PITBOX_CLONES std::optional<FloatGrid> GridFinder<Float, Word>::find_decimal() {
   double greatest = 0.0;
   for (const Float value : sample_) {
     const double magnitude = std::abs(static_cast<double>(value));
@@ -235,7 +247,7 @@ std::optional<FloatGrid> GridFinder<Float, Word>::find_decimal() {
 }
 
 template <typename Float, typename Word>
-std::optional<FloatGrid> GridFinder<Float, Word>::find_step() {
+PITBOX_CLONES std::optional<FloatGrid> GridFinder<Float, Word>::find_step() {
   std::vector<double> magnitudes = finite_magnitudes<Float>(sample_);
   std::sort(magnitudes.begin(), magnitudes.end());
   if (magnitudes.size() < 3 || magnitudes.back() == 0.0) return std::nullopt;
@@ -257,7 +269,8 @@ std::optional<FloatGrid> GridFinder<Float, Word>::find_step() {
 }
 
 template <typename Float, typename Word>
-bool GridFinder<Float, Word>::map(const FloatGrid& grid, std::size_t most_exceptions) {
+PITBOX_CLONES bool GridFinder<Float, Word>::map(const FloatGrid& grid,
+                                                std::size_t most_exceptions) {
   const Scale scale(grid);
   words_.resize(values_.size());
   exceptions_.clear();
@@ -279,8 +292,8 @@ bool GridFinder<Float, Word>::map(const FloatGrid& grid, std::size_t most_except
 }
 
 template <typename Float, typename Word>
-void restore_from_grid(const FloatGrid& grid, std::span<const Word> words,
-                       std::span<Float> values) {
+PITBOX_CLONES void restore_from_grid(const FloatGrid& grid, std::span<const Word> words,
+                                     std::span<Float> values) {
   const Scale scale(grid);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto multiple = static_cast<double>(static_cast<Signed<Word>>(words[i]));

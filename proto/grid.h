@@ -49,6 +49,8 @@ class GridFinder {
   // Looks for a grid under the values of a column. On success words() holds k for every row (an
   // exception gets its neighbour's) and exceptions() the rows that are not on it, ascending.
   std::optional<FloatGrid> find(std::span<const std::byte> column);
+  // Likewise, if `grid` is one for them.
+  bool take(std::span<const std::byte> column, const FloatGrid& grid);
 
   std::span<const Word> words() const { return words_; }
   std::span<const std::uint32_t> exceptions() const { return exceptions_; }
@@ -56,6 +58,7 @@ class GridFinder {
  private:
   std::optional<FloatGrid> find_decimal();
   std::optional<FloatGrid> find_step();
+  void load(std::span<const std::byte> column);
   void take_sample();
   bool map(const FloatGrid& grid, std::size_t most_exceptions);
 

@@ -6,12 +6,13 @@
 
 #include "proto/byte_reader.h"
 #include "proto/check.h"
+#include "proto/dispatch.h"
 
 namespace pitbox {
 namespace {
 
 template <typename Word>
-Word zigzag_of(Word difference) {
+PITBOX_INLINE Word zigzag_of(Word difference) {
   return zigzag<Word>(static_cast<std::make_signed_t<Word>>(difference));
 }
 
@@ -21,7 +22,7 @@ int bits_of(Word value) {
 }
 
 template <typename Word>
-std::uint64_t capped(Word residual) {
+PITBOX_INLINE std::uint64_t capped(Word residual) {
   if constexpr (sizeof(Word) == 4) return residual;
   return std::min<std::uint64_t>(residual, kSummaryCap);
 }
@@ -35,7 +36,7 @@ struct Extent {
 };
 
 template <typename Word>
-Extent<Word> extent_of(std::span<const Word> words) {
+PITBOX_INLINE Extent<Word> extent_of(std::span<const Word> words) {
   auto low = static_cast<std::make_signed_t<Word>>(words[0]);
   auto high = low;
   std::uint64_t sum = 0;  // Modulo 2^64.
@@ -72,7 +73,7 @@ struct Sums {
 };
 
 template <typename Word>
-Sums<Word> sums_of(std::span<const Word> words, Word centre) {
+PITBOX_INLINE Sums<Word> sums_of(std::span<const Word> words, Word centre) {
   Sums<Word> sums;
   const Word second = zigzag_of<Word>(words[1] - words[0]);
   sums.centre =
@@ -99,7 +100,7 @@ Sums<Word> sums_of(std::span<const Word> words, Word centre) {
 }  // namespace
 
 template <typename Word>
-std::array<ResidualSummary<Word>, 4> summarise(std::span<const Word> words) {
+PITBOX_CLONES std::array<ResidualSummary<Word>, 4> summarise(std::span<const Word> words) {
   CHECK(words.size() >= 2);
   const std::uint64_t rows = words.size();
   const Extent<Word> extent = extent_of(words);
@@ -129,8 +130,8 @@ std::array<ResidualSummary<Word>, 4> summarise(std::span<const Word> words) {
 }
 
 template <typename Word>
-void take_residuals(const Prediction<Word>& prediction, std::span<const Word> words,
-                    std::vector<Word>& residuals) {
+PITBOX_CLONES void take_residuals(const Prediction<Word>& prediction, std::span<const Word> words,
+                                  std::vector<Word>& residuals) {
   const std::size_t count = residual_count(prediction.predictor, words.size());
   residuals.resize(count);
   const Word base = prediction.seeds[0];
@@ -155,8 +156,8 @@ void take_residuals(const Prediction<Word>& prediction, std::span<const Word> wo
 }
 
 template <typename Word>
-void restore_words(const Prediction<Word>& prediction, std::span<const Word> residuals,
-                   std::span<Word> words) {
+PITBOX_CLONES void restore_words(const Prediction<Word>& prediction,
+                                 std::span<const Word> residuals, std::span<Word> words) {
   CHECK(residuals.size() == residual_count(prediction.predictor, words.size()));
   Word last = prediction.seeds[0];
   switch (prediction.predictor) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "proto/check.h"
+#include "proto/dispatch.h"
 
 namespace pitbox {
 namespace {
@@ -24,7 +25,7 @@ int shift_of_mean(std::uint64_t count, std::uint64_t sum) {
 }
 
 template <typename Word>
-std::uint64_t bits_with(std::span<const Word> residuals, int shift) {
+PITBOX_INLINE std::uint64_t bits_with(std::span<const Word> residuals, int shift) {
   constexpr std::uint64_t kEscaped = kRiceEscape + sizeof(Word) * 8;
   std::uint64_t bits = 0;
   for (const Word residual : residuals) {
@@ -47,7 +48,7 @@ std::uint64_t estimate_rice_bits(std::uint64_t count, std::uint64_t sum) {
 }
 
 template <typename Word>
-RiceChoice choose_rice(std::span<const Word> residuals, std::uint64_t sum) {
+PITBOX_CLONES RiceChoice choose_rice(std::span<const Word> residuals, std::uint64_t sum) {
   RiceChoice best;
   best.shift = std::min(shift_of_mean(residuals.size(), sum), kRiceMaxShift);
   best.bits = bits_with(residuals, best.shift);
@@ -65,7 +66,7 @@ RiceChoice choose_rice(std::span<const Word> residuals, std::uint64_t sum) {
 }
 
 template <typename Word>
-void RiceWriter::write(std::span<const Word> residuals, RiceChoice choice) {
+PITBOX_CLONES void RiceWriter::write(std::span<const Word> residuals, RiceChoice choice) {
   bytes_.resize((bit_ + choice.bits) / 8 + kSlackBytes);
   const unsigned shift = static_cast<unsigned>(choice.shift);
   const std::uint64_t low_mask = (std::uint64_t{1} << shift) - 1;
@@ -104,7 +105,7 @@ std::string RiceWriter::finish() {
 }
 
 // At least 57 bits from there on; zeros where the bytes end.
-std::uint64_t RiceReader::peek(std::size_t bit) const {
+PITBOX_INLINE std::uint64_t RiceReader::peek(std::size_t bit) const {
   const std::size_t at = bit / 8;
   std::uint64_t word = 0;
   if (at + sizeof word <= bytes_.size()) [[likely]] {
@@ -116,7 +117,7 @@ std::uint64_t RiceReader::peek(std::size_t bit) const {
 }
 
 template <typename Word>
-bool RiceReader::read(int shift, std::span<Word> residuals) {
+PITBOX_CLONES bool RiceReader::read(int shift, std::span<Word> residuals) {
   CHECK(shift >= 0 && shift <= kRiceMaxShift);
   const std::size_t end = bytes_.size() * 8;
   const std::uint64_t low_mask = (std::uint64_t{1} << shift) - 1;

@@ -84,6 +84,12 @@ void check(std::string_view input) {
   CHECK(again.rows == decoded.value().rows);
   const auto once_more = decode_batch("7", again.blob, find);
   CHECK(once_more.ok() && once_more.value().hash == again.hash);
+  BatchMemory memory;
+  for (int i = 0; i < 2; ++i) {
+    const EncodedBatch remembered = encode_batch("7", groups, &memory);
+    const auto back = decode_batch("7", remembered.blob, find);
+    CHECK(back.ok() && back.value().hash == again.hash);
+  }
 }
 
 }  // namespace

@@ -36,8 +36,8 @@ void expect_same(const GroupRows& sent, const GroupColumns& kept) {
   }
 }
 
-EncodedBatch round_trip(const std::vector<GroupRows>& groups) {
-  EncodedBatch encoded = encode_batch("7", groups);
+EncodedBatch round_trip(const std::vector<GroupRows>& groups, BatchMemory* memory = nullptr) {
+  EncodedBatch encoded = encode_batch("7", groups, memory);
   auto decoded = decode_batch("7", encoded.blob, knows(groups));
   EXPECT_TRUE(decoded.ok()) << decoded.status().message();
   if (!decoded.ok()) return encoded;
@@ -110,6 +110,65 @@ TEST(Batch, FindsTheGridOfDecimalsAndConverters) {
           round_trip({group_of(define("g", {type}), {testing::column_of_numbers(type, numbers)})});
       // Raw: 4000 or 8000 bytes; its own bits: about two thirds of that.
       EXPECT_LT(encoded.blob.size(), 1500U);
+    }
+  }
+}
+
+// Whatever the channel was before.
+TEST(Batch, GivesBackEveryBitWithTheMemoryOfEarlierBatches) {
+  for (const StorageType type : kAllTypes) {
+    const DefinitionPtr definition = define("g", {type});
+    BatchMemory memory;
+    for (int round = 0; round < 2; ++round) {
+      for (const std::size_t rows : kRowCounts) {
+        for (const auto& [name, numbers] : testing::telemetry(rows)) {
+          SCOPED_TRACE(std::string(to_string(type)) + ", " + name + ", " + std::to_string(rows));
+          round_trip({group_of(definition, {testing::column_of_numbers(type, numbers)})}, &memory);
+        }
+        for (const auto& [name, patterns] : testing::hard_patterns(rows)) {
+          SCOPED_TRACE(std::string(to_string(type)) + ", " + name + ", " + std::to_string(rows));
+          round_trip({group_of(definition, {column_of(type, patterns)})}, &memory);
+        }
+      }
+    }
+  }
+}
+
+TEST(Batch, FindsAGridAgainThatAChannelHadLeft) {
+  const DefinitionPtr definition = define("g", {StorageType::kF32});
+  std::vector<float> decimals;
+  std::vector<float> noise;
+  for (int i = 0; i < 1000; ++i) {
+    decimals.push_back(static_cast<float>(i * i % 977) / 10.0F);
+    noise.push_back(std::sin(static_cast<float>(i * i)));
+  }
+  BatchMemory memory;
+  const auto bytes_of = [&](const std::vector<float>& values) {
+    return round_trip({group_of(definition, {column_of(values)})}, &memory).blob.size();
+  };
+  const std::size_t on_grid = bytes_of(decimals);
+  const std::size_t off_grid = bytes_of(noise);
+  ASSERT_LT(on_grid, off_grid / 2);
+  EXPECT_EQ(bytes_of(noise), off_grid);
+  std::size_t batches = 1;
+  while (bytes_of(decimals) != on_grid && batches < 1000) ++batches;
+  EXPECT_LE(batches, std::size_t{ColumnMemory::kBatches} + 1);
+}
+
+TEST(Batch, GivesBackRowsOfManyChannelsOfSeveralWidths) {
+  for (const std::size_t rows : kRowCounts) {
+    for (const std::size_t channels : {3U, 4U, 5U, 16U, 19U, 37U}) {
+      SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(channels) + " channels");
+      std::vector<StorageType> types(channels, StorageType::kF32);
+      types.insert(types.begin() + 2, {StorageType::kU8, StorageType::kF64});
+      types.insert(types.end(), channels, StorageType::kU32);
+      std::vector<Bytes> columns;
+      for (std::size_t c = 0; c < types.size(); ++c) {
+        std::vector<std::uint64_t> patterns;
+        for (std::size_t r = 0; r < rows; ++r) patterns.push_back((r + 1) * 0x9E3779B9U ^ c);
+        columns.push_back(column_of(types[c], patterns));
+      }
+      round_trip({group_of(define("g", types), columns)});
     }
   }
 }
