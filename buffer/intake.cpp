@@ -47,9 +47,9 @@ void Intake::gap(std::string_view car, std::string_view reason, std::uint64_t co
   add_gap(car, reason, count, unit);
 }
 
-void Intake::unheard(std::uint64_t messages) {
+void Intake::unheard(std::uint64_t messages, bool is_exact) {
   conservation_.unheard += messages;
-  add_gap({}, "kernel_drop", messages, "messages");
+  add_gap({}, "kernel_drop", is_exact ? messages : 0, "messages");
 }
 
 void Intake::lose(DropReason reason, std::string_view gap_reason, std::uint64_t messages) {

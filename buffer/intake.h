@@ -49,7 +49,8 @@ class Intake final : public RecordSink {
   void gap(std::string_view car, std::string_view reason, std::uint64_t count,
            std::string_view unit) override;
   // Messages that the kernel dropped before this one.
-  void unheard(std::uint64_t messages);
+  // `is_exact`: there were not more.
+  void unheard(std::uint64_t messages, bool is_exact);
   // Messages heard and lost, with a gap record.
   void lose(DropReason reason, std::string_view gap_reason, std::uint64_t messages);
 

@@ -25,6 +25,7 @@ struct Message {
                                    // TCP connection. Unique within a boot.
   std::int64_t receive_ns = 0;     // CLOCK_BOOTTIME
   std::uint32_t kernel_drops = 0;  // SO_RXQ_OVFL of that socket so far; cumulative, wraps.
+  std::uint16_t segment = 0;       // Of a run of datagrams that the kernel handed over as one.
   std::span<const std::byte> bytes;
 };
 

@@ -277,9 +277,9 @@ class Recorder {
   // The disk was so full that nothing could be journaled: nothing is read until there is room
   // again, or nothing left to make it with. The rings hold meanwhile.
   bool is_making_room_ = false;
-  bool is_starving_ = false;   // The disk is full and there is nothing left to give up.
+  bool is_starving_ = false;          // The disk is full and there is nothing left to give up.
   bool look_for_interrupted_ = true;  // A sealed file may wait to be rolled back.
-  bool look_for_lost_ = true;  // The room may have lost what was deleted here.
+  bool look_for_lost_ = true;         // The room may have lost what was deleted here.
   LogLimit giving_up_{std::chrono::seconds(10)};
 
   // For the snapshot.

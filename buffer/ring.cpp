@@ -274,6 +274,9 @@ std::uint64_t MessageRing::last_number() const {
 std::uint64_t MessageRing::tail_number() const {
   return mapping_->tail_number.load(std::memory_order_acquire);
 }
+bool MessageRing::takes_runs() const {
+  return mapping_->geometry.segments_max() > 1;
+}
 bool MessageRing::was_attached() const {
   return mapping_->was_attached;
 }
@@ -372,6 +375,7 @@ Result<std::optional<Message>> MessageRing::read(std::uint64_t& position) const 
   message.connection = header->connection;
   message.receive_ns = header->receive_ns;
   message.kernel_drops = header->kernel_drops;
+  message.segment = header->segment;
   message.bytes = ring.messages.payload(position, *header);
   position += header->size;
   return std::optional<Message>(message);

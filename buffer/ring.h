@@ -63,6 +63,8 @@ class MessageRing {
   std::uint64_t last_number() const;  // Number of the last published data message; 0 if none.
   // Number of the last released data message. Who subtracts the two reads this one first.
   std::uint64_t tail_number() const;
+  // Slots are large enough for runs of datagrams (UDP_GRO), each of which becomes a message.
+  bool takes_runs() const;
   bool was_attached() const;  // open() found a live ring rather than making one.
   // Messages that open() found received but unpublished, and published.
   std::uint64_t recovered() const;

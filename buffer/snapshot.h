@@ -58,7 +58,7 @@ struct RecorderSnapshot {
   std::array<std::uint64_t, 16> commit_age_ms_log2{};
   std::uint64_t commits = 0;  // Since this process started.
   BootNs last_commit_took_ns = 0;
-  DurationCounts commit_took;  // All of them.
+  DurationCounts commit_took;        // All of them.
   std::uint64_t law_violations = 0;  // Our own mistakes; always 0.
   std::string last_violation;
   bool rekeying = false;  // An old incarnation's entries are being journaled again.

@@ -94,7 +94,8 @@ void SourceReader::consume_data(const Message& message, Intake& intake) {
   // A socket's count starts at 0, so a connection not seen before brings all of its own.
   const std::uint32_t before = message.connection == at_.connection ? at_.kernel_drops : 0;
   const std::uint32_t dropped = kernel_drop_delta(before, message.kernel_drops);
-  if (dropped != 0) intake.unheard(dropped);
+  takes_runs_ = takes_runs_ || message.segment > 0;
+  if (dropped != 0) intake.unheard(dropped, !takes_runs_);
   totals_.unheard += dropped;
   ++totals_.messages;
   totals_.bytes += message.bytes.size();

@@ -88,6 +88,7 @@ class SourceReader {
   std::uint64_t committed_position_ = 0;
   std::optional<std::uint64_t> committed_version_;
   std::uint64_t heard_number_ = 0;
+  bool takes_runs_ = false;  // Then the kernel counts a run that it drops as one.
   BootNs last_receive_ns_ = 0;
   std::optional<Message> next_;
   std::uint64_t next_position_ = 0;  // After next_.

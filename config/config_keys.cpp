@@ -303,10 +303,13 @@ void add_source(std::vector<ConfigKey>& keys) {
                                    "Size of the ring in MiB: what may be waiting for the journal.",
                                    PITBOX_SOURCE(ring_mib)),
                        "a power of two, 1..1024", is_power_of_two));
-  keys.push_back(
-      ruled(bounded_key(section, "slot_bytes", Integers{512, 65536},
-                        "Longest datagram that is taken whole.", PITBOX_SOURCE(slot_bytes)),
-            "a multiple of 64, 512..65536", is_multiple_of_64));
+  keys.push_back(ruled(
+      bounded_key(section, "slot_bytes", Integers{512, 65536},
+                  "Longest datagram that is taken whole. With 65536 the kernel also hands over "
+                  "runs of datagrams at once (UDP GRO), where the network card or the "
+                  "sender makes some: for tens of thousands a second.",
+                  PITBOX_SOURCE(slot_bytes)),
+      "a multiple of 64, 512..65536", is_multiple_of_64));
   keys.push_back(bounded_key(section, "receive_buffer_mib", Integers{1, 1024},
                              "Kernel receive buffer to ask for; the kernel may give less.",
                              PITBOX_SOURCE(receive_buffer_mib)));

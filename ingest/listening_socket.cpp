@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -189,6 +190,10 @@ Status enable_datagram_reports(int socket) {
     return errno_status(Code::kRejected, "SO_RXQ_OVFL");
   }
   return {};
+}
+
+void take_runs(int socket, bool wanted) {
+  set_option(socket, IPPROTO_UDP, UDP_GRO, wanted ? 1 : 0);
 }
 
 std::uint32_t kernel_drops_of(int socket) {

@@ -47,6 +47,9 @@ std::uint64_t socket_cookie(int socket);
 std::size_t grow_receive_buffer(int socket, std::size_t bytes);
 // Asks for kernel stamps and drop counts with each datagram.
 Status enable_datagram_reports(int socket);
+// Whether the kernel may hand over runs of datagrams of one sender as one (UDP_GRO), where it can.
+// Said either way: a socket that was handed over may have it on.
+void take_runs(int socket, bool wanted);
 // The drop count now, without waiting for the next datagram to tell it.
 std::uint32_t kernel_drops_of(int socket);
 

@@ -27,6 +27,7 @@ Result<std::unique_ptr<UdpSource>> UdpSource::open(boost::asio::io_context& io,
   if (Status status = enable_datagram_reports(socket.value().get()); !status.ok()) return status;
   auto ring = open_source_ring(options);
   if (!ring.ok()) return ring.status();
+  take_runs(socket.value().get(), ring.value()->takes_runs());
   return std::unique_ptr<UdpSource>(new UdpSource(
       io, options, std::move(on_published), std::move(ring).take(), socket.value().release()));
 }

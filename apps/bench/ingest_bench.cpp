@@ -58,7 +58,11 @@ class IngestRun {
     auto limits = measure_limits(options_.folder, options_.with_gso);
     if (!limits.ok()) return limits.status();
     figures_.limits = limits.value();
-    auto set = Stage::set({.programs = options_.programs, .folder = options_.folder});
+    Stage::Options stage;
+    stage.programs = options_.programs;
+    stage.folder = options_.folder;
+    if (options_.with_gso) stage.slot_bytes = 65536;
+    auto set = Stage::set(stage);
     if (!set.ok()) return set.status();
     stage_ = std::move(set).take();
     session_ = Uuid::mint();
@@ -110,13 +114,9 @@ class IngestRun {
     std::fclose(file);
     if (json.is_discarded()) return {Code::kFatal, "sent.json is no JSON"};
     figures_.sent.datagrams = json.at("datagrams");
-    figures_.sent.rows = json.at("rows");
-    figures_.sent.samples = json.at("samples");
-    figures_.sent.content_hash = json.at("content_hash");
     figures_.offered_per_second = json.at("samples_per_second");
     figures_.late_ms = json.at("late_ms");
-    // The books are made after the last datagram.
-    books_s_ = json.at("books_seconds");
+    first_ns_ = json.at("first_ns");
     return {};
   }
 
@@ -129,10 +129,10 @@ class IngestRun {
       if (since_sent.seconds() > kPatienceS) return no_figure("the room is not complete");
       std::this_thread::sleep_for(kLook);
     }
-    const double drained_s = since_sent.seconds();
     const pid_t daemon = stage_->daemon().pid();
-    figures_.lag_s = drained_s + books_s_;
-    figures_.seconds = watch_.seconds();
+    figures_.lag_s = since_sent.seconds();
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    figures_.seconds = static_cast<double>(std::chrono::nanoseconds(now).count() - first_ns_) / 1e9;
     figures_.processor_s = processor_seconds(daemon) - processor_before_;
     figures_.thread_s = thread_seconds(daemon);
     figures_.resident_mib = static_cast<double>(memory_kib(daemon, "VmHWM")) / 1024;
@@ -167,6 +167,9 @@ class IngestRun {
 
   Status check_room() {
     tell("reading the room");
+    const auto load = Load::make(options_.cars, 0);
+    if (!load.ok()) return load.status();
+    figures_.sent = load.value().totals(figures_.sent.datagrams);
     LoadTotals held;
     RoomReaderOptions reading;
     reading.url = stage_->room_url();
@@ -208,7 +211,7 @@ class IngestRun {
   Uuid session_;
   Stopwatch watch_;  // Since the generator was started.
   double processor_before_ = 0;
-  double books_s_ = 0;
+  std::int64_t first_ns_ = 0;
   IngestFigures figures_;
 };
 

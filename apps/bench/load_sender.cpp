@@ -158,7 +158,7 @@ Result<LoadSent> send_load(const std::string& url, Load& load, const LoadPace& p
   const auto began = steady_clock::now();
   const auto ends = began + std::chrono::duration_cast<steady_clock::duration>(
                                 std::chrono::duration<double>(pace.seconds));
-  LoadSent sent;
+  LoadSent sent{.first_ns = std::chrono::nanoseconds(began.time_since_epoch()).count()};
   auto now = began;
   std::size_t index = 0;  // Of the next datagram in its loop...
   std::int64_t loop = 0;  // ...and which that is.

@@ -21,8 +21,9 @@ struct LoadPace {
 
 struct LoadSent {
   std::uint64_t datagrams = 0;
-  double seconds = 0;  // From the first datagram to the last.
-  double late_ms = 0;  // How much later than its moment the latest left.
+  double seconds = 0;         // From the first datagram to the last.
+  std::int64_t first_ns = 0;  // When the first left: steady clock, the same for all processes.
+  double late_ms = 0;         // How much later than its moment the latest left.
 };
 
 // `url`: udp://ADDRESS:PORT, an IPv4 address. Announces first, then sends until the time is over or

@@ -115,7 +115,8 @@ Status Stage::write_configuration() const {
        << "state_dir = \"" << state_directory().string() << "\"\n"
        << "runtime_dir = \"" << runtime_.string() << "\"\n\n"
        << "[[source]]\nname = \"cars\"\nkind = \"udp\"\nlisten = \"127.0.0.1:" << source_.port()
-       << "\"\ndecoder = \"" << options_.decoder << "\"\n\n"
+       << "\"\ndecoder = \"" << options_.decoder << "\"\nslot_bytes = " << options_.slot_bytes
+       << "\n\n"
        << options_.more_sources << "\n"
        << "[room]\nurl = \"ws://127.0.0.1:" << link_->port() << "\"\n\n"
        << "[api]\nurl = \"http://127.0.0.1:" << link_->port() << "\"\n\n"

@@ -37,6 +37,7 @@ class Stage {
     std::string more_sources{};               // Further [[source]] tables as TOML.
     std::uint64_t link_bytes_per_second = 0;  // 0: as fast as loopback.
     std::size_t receive_buffer_bytes = std::size_t{64} << 20;
+    std::size_t slot_bytes = 2048;  // Of the source's ring.
   };
   // Makes the folders, binds the socket, starts room, proxy and daemon, and waits until the daemon
   // answers.

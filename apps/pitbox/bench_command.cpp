@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -78,21 +77,18 @@ int run_load(const LoadOptions& options) {
                                .with_gso = options.load.gso},
                               was_interrupted);
   if (!sent.ok()) return fail(sent.status());
-  const auto begun = std::chrono::steady_clock::now();
-  const LoadTotals totals = load.value().totals(sent.value().datagrams);
-  const std::chrono::duration<double> books = std::chrono::steady_clock::now() - begun;
-  const double per_second = static_cast<double>(totals.samples) / sent.value().seconds;
+  const std::uint64_t samples = sent.value().datagrams * SyntheticCar::kSamplesPerDatagram;
+  const double per_second = static_cast<double>(samples) / sent.value().seconds;
   std::printf(
       "sent %llu samples in %llu datagrams in %.2f s: %.2f M samples/s, at most %.1f ms late\n",
-      static_cast<unsigned long long>(totals.samples),
-      static_cast<unsigned long long>(totals.datagrams), sent.value().seconds, per_second / 1e6,
-      sent.value().late_ms);
+      static_cast<unsigned long long>(samples),
+      static_cast<unsigned long long>(sent.value().datagrams), sent.value().seconds,
+      per_second / 1e6, sent.value().late_ms);
   if (options.load.json.empty()) return kExitDone;
   const nlohmann::ordered_json json = {
-      {"datagrams", totals.datagrams},   {"rows", totals.rows},
-      {"samples", totals.samples},       {"content_hash", totals.content_hash},
-      {"seconds", sent.value().seconds}, {"samples_per_second", per_second},
-      {"late_ms", sent.value().late_ms}, {"books_seconds", books.count()}};
+      {"datagrams", sent.value().datagrams}, {"samples", samples},
+      {"seconds", sent.value().seconds},     {"samples_per_second", per_second},
+      {"first_ns", sent.value().first_ns},   {"late_ms", sent.value().late_ms}};
   const Status written = write_file(options.load.json, json.dump(2));
   return written.ok() ? kExitDone : fail(written);
 }

@@ -9,6 +9,9 @@
 namespace pitbox {
 namespace {
 
+constexpr std::size_t kRunSlotBytes = 65'535;
+constexpr std::size_t kRunSlots = 16;  // 1 MiB.
+
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 constexpr std::size_t kKeyBytesMax = 512;
 
@@ -54,6 +57,8 @@ SourceOptions source_options(const Config& config, const SourceConfig& source, i
   options.ring.file = std::filesystem::path(config.runtime_dir) / "rings" / (source.name + ".ring");
   options.ring.ring_bytes = static_cast<std::size_t>(source.ring_mib) * kMiB;
   options.ring.slot_bytes = static_cast<std::size_t>(source.slot_bytes);
+  // Of 64 KiB: each may hold a run of datagrams.
+  if (options.ring.slot_bytes >= kRunSlotBytes) options.ring.slot_count = kRunSlots;
   return options;
 }
 

@@ -279,8 +279,10 @@ class Rig {
   // Opens the rings named by `sources` and the recorder over them.
   void open() {
     for (const std::string& name : sources) {
-      auto opened =
-          MessageRing::open({.file = folder / (name + ".ring"), .ring_bytes = ring_bytes});
+      auto opened = MessageRing::open({.file = folder / (name + ".ring"),
+                                       .ring_bytes = ring_bytes,
+                                       .slot_count = slot_bytes > 2048 ? std::size_t{4} : 64,
+                                       .slot_bytes = slot_bytes});
       ASSERT_TRUE(opened.ok()) << opened.status().message();
       rings[name] = std::move(opened).take();
     }
@@ -384,6 +386,7 @@ class Rig {
   Recorder::Options options;
   Journal::Options journal_options;
   std::size_t ring_bytes = std::size_t{1} << 20;
+  std::size_t slot_bytes = 2048;
   std::vector<std::string> sources = {"udp"};
   bool with_laps = false;
   std::map<std::string, std::unique_ptr<MessageRing>> rings;

@@ -5,6 +5,7 @@
 #include "buffer/recorder.h"
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include "recorder_rig.h"
@@ -359,6 +360,34 @@ struct SmallSocket {
   int receiver = -1;
   int sender = -1;
 };
+
+// The kernel counts a run of datagrams that it drops as one.
+TEST(Recorder, TellsNoNumberOfWhatTheKernelDroppedOfASourceWithRuns) {
+  Rig rig;
+  rig.slot_bytes = 65536;
+  SmallSocket socket;
+  const int on = 1;
+  const int segment = 1;
+  ASSERT_EQ(setsockopt(socket.receiver, IPPROTO_UDP, UDP_GRO, &on, sizeof on), 0);
+  ASSERT_EQ(setsockopt(socket.sender, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+  rig.open();
+  for (int i = 0; i < 200; ++i) socket.send_text("DDDD");
+  while (!rig.rings["udp"]->receive(socket.receiver, 77).take().would_block) {
+  }
+  socket.send_text("D");  // Brings the count of what was dropped before it.
+  ASSERT_TRUE(rig.rings["udp"]->receive(socket.receiver, 77).ok());
+  rig.clock.boot = system_clock().boot_now();
+  rig.flush();
+  const Conservation counted = rig.snapshot().conservation;
+  EXPECT_GT(counted.messages.heard, 4U);
+  EXPECT_GT(counted.unheard, 0U);
+  EXPECT_LT(counted.unheard, 200U);
+  rig.crash();
+  const auto gaps = rig.kept().gaps();
+  ASSERT_EQ(gaps.size(), 1U);
+  EXPECT_EQ(gaps[0].reason(), "kernel_drop");
+  EXPECT_FALSE(gaps[0].count_known());
+}
 
 TEST(Recorder, TurnsKernelDropsIntoUnheardAndOneGapWithTheirCount) {
   Rig rig;

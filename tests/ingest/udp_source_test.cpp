@@ -4,6 +4,7 @@
 #include "ingest/udp_source.h"
 
 #include <gtest/gtest.h>
+#include <netinet/udp.h>
 
 #include "ingest/listening_socket.h"
 #include "tests/ingest/source_test_support.h"
@@ -43,6 +44,40 @@ TEST_F(UdpSourceTest, PutsWhatIsSentIntoItsRing) {
   EXPECT_EQ(data_texts(all).at(19), "19");
   EXPECT_NE(all[0].connection, 0U) << "the socket's cookie";
   EXPECT_TRUE(run_until(io_, [&] { return wakes_ > 0; }));
+}
+
+// Thirty datagrams of 100 bytes, cut by the kernel.
+void send_run(const Descriptor& sender) {
+  const int segment = 100;
+  ASSERT_EQ(setsockopt(sender.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+  send_text(sender, std::string(3000, 'x'));
+}
+
+TEST_F(UdpSourceTest, TakesARunOfDatagramsAsSoManyMessages) {
+  options_.ring.slot_bytes = 65536;
+  options_.ring.slot_count = 2;
+  options_.ring.ring_bytes = std::size_t{1} << 20;
+  given_a_source();
+  ASSERT_TRUE(source_->ring().takes_runs());
+  send_run(sender_);
+  ASSERT_TRUE(heard(30));
+  const auto all = read_all(source_->ring());
+  EXPECT_EQ(data_texts(all), std::vector<std::string>(30, std::string(100, 'x')));
+}
+
+// It would be cut off in a slot that is too small for it.
+TEST_F(UdpSourceTest, TakesNoRunIntoSmallSlotsFromASocketThatAllowedThem) {
+  const Descriptor holder(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const sockaddr_in any = loopback();
+  ASSERT_EQ(bind(holder.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), 0);
+  const int on = 1;
+  ASSERT_EQ(setsockopt(holder.get(), IPPROTO_UDP, UDP_GRO, &on, sizeof on), 0);
+  options_.inherited_socket = dup(holder.get());
+  given_a_source();
+  ASSERT_FALSE(source_->ring().takes_runs());
+  send_run(sender_);
+  ASSERT_TRUE(heard(30));
+  EXPECT_EQ(source_->status().truncated, 0U);
 }
 
 TEST_F(UdpSourceTest, SaysHowItIsDoing) {
