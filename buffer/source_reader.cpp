@@ -37,6 +37,9 @@ Status SourceReader::attach(const ConsumedPosition& where, std::string_view stat
   heard_number_ = std::max(heard_number, where.number);
   last_receive_ns_ = last_receive_ns;
   committed_position_ = where.position;
+  // A process that died behind its commit has not. If the journal went back in time now, the same
+  // messages would be journaled, and sent, a second time.
+  source_.ring->release(where.position, where.number);
   decoder_ = source_.make_decoder();
   Status loaded;
   if (!state.empty()) {

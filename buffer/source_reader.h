@@ -44,7 +44,8 @@ class SourceReader {
   // never behind the ring's own tail; the tail if nothing is stored.
   ConsumedPosition starting_point(const std::optional<ConsumedPosition>& stored) const;
   // Reads from `where` on, with a new decoder that knows `state`. `heard_number`: up to where
-  // messages were counted as heard. kCorrupt if the decoder refused the state; it is then as new.
+  // messages were counted as heard. What is before `where` is journaled, and released. kCorrupt if
+  // the decoder refused the state; it is then as new.
   Status attach(const ConsumedPosition& where, std::string_view state, std::uint64_t heard_number,
                 BootNs last_receive_ns);
 

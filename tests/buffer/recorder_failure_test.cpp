@@ -152,6 +152,24 @@ TEST(RecorderFailure, SurvivesAKillWhileItHolds) {
   expect_exactly(rig.kept(), 1, 200);
 }
 
+// If the journal went back in time before the next commit, they would be journaled a second time.
+TEST(RecorderFailure, ReleasesAtTheStartWhatADeadProcessHadJournaled) {
+  Rig rig;
+  rig.open();
+  rig.say("D");
+  rig.say_rows(1, 100);
+  const std::filesystem::path ring = rig.folder / "udp.ring";
+  std::filesystem::copy_file(ring, ring.string() + ".copy");
+  rig.flush();
+  const std::uint64_t journaled = rig.rings["udp"]->tail();
+  rig.crash();
+  std::filesystem::rename(ring.string() + ".copy", ring);  // Died behind its commit.
+  rig.open();
+  EXPECT_EQ(rig.rings["udp"]->tail(), journaled);
+  rig.flush();
+  EXPECT_EQ(rig.snapshot().conservation.records.journaled, 100U);
+}
+
 TEST(RecorderFailure, SaysWhatWentWithAnOlderCopyThatWasPutBack) {
   Rig rig;
   rig.open();
