@@ -30,7 +30,9 @@ struct LoadArguments {
   std::string json;
 
   void add_to(CLI::App* command) {
-    command->add_option("--cars", cars, "Synthetic cars, 1 to 60")->capture_default_str();
+    command->add_option("--cars", cars, "Synthetic cars")
+        ->check(CLI::Range(std::size_t{1}, Load::kCarsMax))
+        ->capture_default_str();
     command->add_option("--rate", rate, "Samples/s of all cars together, or 'max'")
         ->capture_default_str();
     command->add_option("--seconds", seconds, "How long to send")
