@@ -167,6 +167,7 @@ class Recorder {
                          std::uint64_t released, std::uint64_t heard, BootNs now);
   void reload_absent_sources(const Counters& counters);
   void recover(BootNs now);
+  bool remember_decoder_states(BootNs now);
   std::size_t take_command(BootNs now);
   void begin_command(BootNs now);
   void set_boundary();
@@ -277,7 +278,9 @@ class Recorder {
   // The disk was so full that nothing could be journaled: nothing is read until there is room
   // again, or nothing left to make it with. The rings hold meanwhile.
   bool is_making_room_ = false;
-  bool is_starving_ = false;          // The disk is full and there is nothing left to give up.
+  bool is_starving_ = false;               // The disk is full and there is nothing left to give up.
+  static constexpr int kMemoryTries = 10;  // A second apart.
+  int memory_tries_ = 0;
   bool look_for_interrupted_ = true;  // A sealed file may wait to be rolled back.
   bool look_for_lost_ = true;         // The room may have lost what was deleted here.
   LogLimit giving_up_{std::chrono::seconds(10)};

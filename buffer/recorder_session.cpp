@@ -184,10 +184,24 @@ void Recorder::recover(BootNs now) {
     attach(std::move(journal).take(), now);
     return;
   }
+  if (decoder_states_.empty() && !remember_decoder_states(now)) return;
   state_ = RecorderState::kIdle;
-  if (decoder_states_.empty()) decoder_states_ = store_->earlier_decoder_states();
   reload(now);
   publish_heads(now);
+}
+
+// Without them what comes is rejected until it is announced again, which a logger may do but once.
+// So a disk that fails just now is waited for, while the rings hold; not for ever. False: not now.
+bool Recorder::remember_decoder_states(BootNs now) {
+  SessionStore::EarlierStates earlier = store_->earlier_decoder_states();
+  if (!earlier.unread.ok() && ++memory_tries_ < kMemoryTries) {
+    hold(std::move(earlier.unread).within("decoder states of an earlier session"), now);
+    static_cast<void>(store_->undo_interrupted(true));  // Before the next time.
+    return false;
+  }
+  if (!earlier.unread.ok()) note_error("decoder states of an earlier session", earlier.unread, now);
+  decoder_states_ = std::move(earlier.states);
+  return true;
 }
 
 std::size_t Recorder::take_command(BootNs now) {

@@ -13,9 +13,19 @@ namespace {
 // A source that took no part in that many sessions is as good as new.
 constexpr std::size_t kSessionsLookedAt = 4;
 
+Result<std::map<std::string, std::string>> read_states(const std::filesystem::path& file) {
+  auto reader = JournalReader::open(file);
+  if (!reader.ok()) return reader.status();
+  return reader.value()->decoder_states();
+}
+
+bool may_be_read_later(const Status& status) {
+  return status.code() != Code::kCorrupt && status.code() != Code::kRejected;
+}
+
 }  // namespace
 
-std::map<std::string, std::string> SessionStore::earlier_decoder_states() const {
+SessionStore::EarlierStates SessionStore::earlier_decoder_states() const {
   const State& state = *state_;
   // Of each session the newest file: a file carries on with every state of the one before it.
   std::vector<const FileRecord*> newest;
@@ -39,12 +49,16 @@ std::map<std::string, std::string> SessionStore::earlier_decoder_states() const 
   });
   if (newest.size() > kSessionsLookedAt) newest.resize(kSessionsLookedAt);
 
-  std::map<std::string, std::string> result;
+  EarlierStates result;
   for (const FileRecord* file : newest) {
-    auto reader = JournalReader::open(state.path_of(*file));
-    if (!reader.ok()) continue;  // Schemas will be announced again, or counted as unknown.
-    auto states = reader.value()->decoder_states();
-    if (states.ok()) result.merge(states.value());
+    const bool is_there = file->state == FileState::kLive || file->state == FileState::kAside;
+    if (!is_there) continue;
+    auto states = read_states(state.path_of(*file));
+    if (states.ok()) {
+      result.states.merge(states.value());
+    } else if (may_be_read_later(states.status())) {
+      result.unread = states.status();
+    }
   }
   return result;
 }

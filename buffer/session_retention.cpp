@@ -70,8 +70,8 @@ std::vector<RetainedFile> SessionStore::retained(const Journal* live) const {
   return files;
 }
 
-bool SessionStore::undo_interrupted() {
-  return state_->undo_interrupted(false);
+bool SessionStore::undo_interrupted(bool in_all) {
+  return state_->undo_interrupted(in_all);
 }
 
 Status SessionStore::remove(std::uint64_t incarnation, const std::vector<Range>& ranges) {

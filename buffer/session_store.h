@@ -104,8 +104,9 @@ class SessionStore {
   // way.
   Status remove(std::uint64_t incarnation, const std::vector<Range>& ranges);
   // Undoes what an error cut off while a file that is not live was changed: nobody can read it
-  // until then. False: not all of it yet.
-  bool undo_interrupted();
+  // until then. In those that are to become plain, or in all (where box.db may not have been told).
+  // False: not all of it yet.
+  bool undo_interrupted(bool in_all = false);
   // How many sequences of the open session tombstones answer for, its live journal's included.
   // Nothing unless some went with an older copy of a journal (RetainedFile::unanswered): then its
   // counters may say another number.
@@ -130,8 +131,13 @@ class SessionStore {
   // of earlier sessions; nothing if no file knows that ring.
   Result<std::optional<ConsumedPosition>> consumed(std::string_view source, std::uint64_t ring_id);
   // Decoder states by source as the latest sessions left them: a schema that was announced once
-  // stays known when no session is open. What cannot be read is left out.
-  std::map<std::string, std::string> earlier_decoder_states() const;
+  // stays known when no session is open. What is damaged is left out; `unread`: what could not be
+  // read now and perhaps can be later.
+  struct EarlierStates {
+    std::map<std::string, std::string> states;
+    Status unread;
+  };
+  EarlierStates earlier_decoder_states() const;
 
  private:
   struct State;

@@ -187,14 +187,9 @@ TEST_F(Store, RemovesWhatACrashLeftOfAFileBeingMade) {
   EXPECT_FALSE(fs::exists(unnamed.string() + "-journal"));
 }
 
-// A kill amid a change of a sealed file leaves a rollback journal beside it; readers may not use
-// it.
-TEST_F(Store, UndoesWhatAKillLeftOfAChangeOfASealedFile) {
-  begin();
-  given_commits(50);
-  const fs::path file = journal_->file();
-  end();
-  close();
+// As a kill amid a change of a sealed file leaves it: a rollback journal lies beside it, and who
+// only reads may not use it.
+void interrupt_a_change_of(const fs::path& file) {
   fs::permissions(file, fs::perms::owner_write, fs::perm_options::add);
   {
     auto opened = Database::open(file, Database::Mode::kReadWrite);
@@ -211,6 +206,29 @@ TEST_F(Store, UndoesWhatAKillLeftOfAChangeOfASealedFile) {
     fs::rename(file.string() + ".killed" + ending, file.string() + ending);
   }
   ASSERT_FALSE(JournalReader::open(file).ok());
+}
+
+TEST_F(Store, SaysThatEarlierDecoderStatesCannotBeReadJustNow) {
+  begin();
+  given_commits(50);
+  const fs::path file = journal_->file();
+  end();
+  EXPECT_TRUE(store_->earlier_decoder_states().unread.ok());
+  interrupt_a_change_of(file);
+  EXPECT_FALSE(store_->earlier_decoder_states().unread.ok());
+  EXPECT_TRUE(store_->undo_interrupted(true));
+  const SessionStore::EarlierStates earlier = store_->earlier_decoder_states();
+  EXPECT_TRUE(earlier.unread.ok()) << earlier.unread.message();
+  EXPECT_EQ(earlier.states.at("udp"), "50");
+}
+
+TEST_F(Store, UndoesWhatAKillLeftOfAChangeOfASealedFile) {
+  begin();
+  given_commits(50);
+  const fs::path file = journal_->file();
+  end();
+  close();
+  interrupt_a_change_of(file);
   open();
   EXPECT_TRUE(JournalReader::open(file).ok());
   EXPECT_EQ(count_entries(), 50U);
@@ -320,7 +338,7 @@ TEST_F(Store, SessionsAreInTheOrderOfTheirBeginningWhateverTheClockSaid) {
   const auto expect_order = [&] {
     EXPECT_EQ(find_session(root_, "latest").value().info.id, latest);
     EXPECT_EQ(store_->heads(nullptr).value().sessions.back().info.id, latest);
-    EXPECT_EQ(store_->earlier_decoder_states().at("udp"), "4");
+    EXPECT_EQ(store_->earlier_decoder_states().states.at("udp"), "4");
   };
   expect_order();
   close();

@@ -85,6 +85,13 @@ class Inspection {
 
   // Two that know of the same entries, and not of each other: twins, or a laptop before and after
   // it went back in time a second time.
+  bool a_copy_came_back() const {
+    return std::any_of(parties_.begin(), parties_.end(), [](const Party& one) {
+      return std::any_of(one.windows.begin(), one.windows.end(),
+                         [](const LossWindow& window) { return window.is_older_copy; });
+    });
+  }
+
   bool has_branches() const { return parties_.size() > 1 || restores_ > 1; }
 
   void finish_party(std::size_t number) {
@@ -207,7 +214,7 @@ class Inspection {
       const Range range{tombstone.first(), tombstone.last()};
       if (tombstone.reason() == "room_lost") {
         has_lost_tombstones_ = true;
-        has_unknown_tombstones_ = has_unknown_tombstones_ || room_went_back_;
+        has_unknown_tombstones_ = has_unknown_tombstones_ || room_went_back_ || a_copy_came_back();
       }
       if (tombstone.reason() == "rekeyed") {
         RangeSet& rekeyed = rekeyed_[tombstone.incarnation()];

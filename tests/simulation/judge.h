@@ -14,8 +14,8 @@
 // as journal_lost. What the rooms had of them may be told as lost too: the box cannot know.
 //
 // Two laptops with one identity (or one that went back in time twice) that both have to journal the
-// same entries again, under incarnations of their own, bring their rows twice: nobody but they could
-// know. That alone is excused, where tombstones of both say so.
+// same entries again, under incarnations of their own, bring their rows twice: nobody but they
+// could know. That alone is excused, where tombstones of both say so.
 //
 // Where a laptop with a twin deleted what the room had, the room then went back in time, and the
 // twin was faster under the same keys, nobody can know that they are missing: the content that
@@ -23,7 +23,8 @@
 //
 // Where the disk was too small, rows may also be missing because they were given up: at most as
 // many as tombstones in the rooms and `no_space` gaps say. (What a room lost that the box had given
-// up meanwhile has no count: then any number.)
+// up meanwhile has no count, nor has what a tombstone answered for that went with an older copy of
+// a journal: then any number.)
 //
 // A cut that came while nothing else was wrong may cost what a flush and a commit take, no more.
 
