@@ -1,6 +1,6 @@
 #include "apps/bench/ingest_bench.h"
 
-#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -84,13 +84,13 @@ class IngestRun {
   }
 
   Status send() {
-    char rate[32];
-    std::snprintf(rate, sizeof rate, "%.0f", options_.samples_per_second);
+    std::array<char, 32> rate{};
+    std::snprintf(rate.data(), rate.size(), "%.0f", options_.samples_per_second);
     std::vector<std::string> arguments = {
         "bench",     "load",
         "--to",      stage_->source().address(),
         "--cars",    std::to_string(options_.cars),
-        "--rate",    options_.samples_per_second == 0 ? "max" : rate,
+        "--rate",    options_.samples_per_second == 0 ? "max" : rate.data(),
         "--seconds", std::to_string(options_.seconds),
         "--json",    (options_.folder / "sent.json").string()};
     if (options_.with_gso) arguments.emplace_back("--gso");
@@ -104,9 +104,9 @@ class IngestRun {
       if (options_.should_stop()) return {Code::kTryAgain, "stopped"};
       if (!stage_->daemon().is_running()) return {Code::kFatal, "the daemon ended"};
       code = load.wait(kLook);
-      char text[64];
-      std::snprintf(text, sizeof text, "%.0f of %.0f s", watch_.seconds(), options_.seconds);
-      tell(text);
+      std::array<char, 64> text{};
+      std::snprintf(text.data(), text.size(), "%.0f of %.0f s", watch_.seconds(), options_.seconds);
+      tell(text.data());
     }
     if (*code != 0) return {Code::kFatal, "the generator failed; see load.log"};
     return take_sent();
@@ -220,10 +220,6 @@ class IngestRun {
   IngestFigures figures_;
 };
 
-double per_sample(std::uint64_t bytes, const IngestFigures& figures) {
-  return static_cast<double>(bytes) / static_cast<double>(figures.sent.samples);
-}
-
 }  // namespace
 
 Result<IngestFigures> measure_ingest(const IngestBenchOptions& options) {
@@ -233,72 +229,6 @@ Result<IngestFigures> measure_ingest(const IngestBenchOptions& options) {
 #else
   return IngestRun(options).run();
 #endif
-}
-
-std::string to_json(const IngestFigures& figures) {
-  ordered_json threads;
-  for (const auto& [name, taken] : figures.thread_s) threads[name] = taken / figures.processor_s;
-  const Limits& limits = figures.limits;
-  const ordered_json json = {
-      {"samples", figures.sent.samples},
-      {"seconds", figures.seconds},
-      {"samples_per_second", figures.samples_per_second()},
-      {"offered_per_second", figures.offered_per_second},
-      {"late_ms", figures.late_ms},
-      {"dropped", 0},
-      {"samples_per_cpu_second", figures.samples_per_cpu_second()},
-      {"threads", threads},
-      {"bytes_per_sample", per_sample(figures.wire_bytes, figures)},
-      {"journal_bytes_per_sample", per_sample(figures.journal_bytes, figures)},
-      {"commit_ms", {{"p50", figures.commit_p50_ms}, {"p99", figures.commit_p99_ms}}},
-      {"lag_s", figures.lag_s},
-      {"resident_mib", figures.resident_mib},
-      {"limits",
-       {{"null_sink", limits.null_sink},
-        {"fdatasync_ms", {{"p50", limits.fdatasync.p50_ms}, {"p99", limits.fdatasync.p99_ms}}},
-        {"append_mb_per_second", limits.append_mb_per_second},
-        {"zstd",
-         {{"samples_per_second", limits.zstd.samples_per_second},
-          {"bytes_per_sample", limits.zstd.bytes_per_sample}}}}}};
-  return json.dump(2);
-}
-
-std::string to_table(const IngestFigures& figures) {
-  std::string text;
-  const auto line = [&](const char* name, const char* format, auto... values) {
-    char value[160];
-    std::snprintf(value, sizeof value, format, values...);
-    char whole[200];
-    std::snprintf(whole, sizeof whole, "%-22s %s\n", name, value);
-    text += whole;
-  };
-  const Limits& limits = figures.limits;
-  line("offered", "%.1f M samples/s, at most %.0f ms late", figures.offered_per_second / 1e6,
-       figures.late_ms);
-  line("kept", "%.1f M samples/s; 0 dropped; the room holds each row as it was sent",
-       figures.samples_per_second() / 1e6);
-  line("per CPU-second", "%.1f M samples (%.2f s of %.2f)", figures.samples_per_cpu_second() / 1e6,
-       figures.processor_s, figures.seconds);
-  for (const auto& [name, taken] : figures.thread_s) {
-    if (taken < 0.01 * figures.processor_s) continue;
-    line(("  " + name).c_str(), "%.0f %%", 100 * taken / figures.processor_s);
-  }
-  line("bytes per sample", "%.3f on the wire, %.3f in the journal; zstd alone %.3f",
-       per_sample(figures.wire_bytes, figures), per_sample(figures.journal_bytes, figures),
-       limits.zstd.bytes_per_sample);
-  line("commits", "p50 %.1f ms, p99 %.1f ms; fdatasync p50 %.2f ms, p99 %.2f ms",
-       figures.commit_p50_ms, figures.commit_p99_ms, limits.fdatasync.p50_ms,
-       limits.fdatasync.p99_ms);
-  line("lag at the end", "%.2f s", figures.lag_s);
-  line("memory", "%.0f MiB", figures.resident_mib);
-  const double datagrams = static_cast<double>(figures.sent.datagrams) / figures.seconds;
-  line("of the null sink", "%.0f %% (%.0f of %.0f datagrams/s)", 100 * datagrams / limits.null_sink,
-       datagrams, limits.null_sink);
-  line("of the disk", "%.1f %% of %.0f MB/s",
-       100 * static_cast<double>(figures.journal_bytes) / 1e6 / figures.seconds /
-           limits.append_mb_per_second,
-       limits.append_mb_per_second);
-  return text;
 }
 
 }  // namespace pitbox
