@@ -126,7 +126,8 @@ Result<ZstdLimit> measure_zstd() {
   }
   const double seconds = watch.seconds();
   ZSTD_freeCCtx(context);
-  const double count = static_cast<double>(samples.size() / sizeof(float)) * rounds;
+  const std::size_t in_a_round = samples.size() / sizeof(float);
+  const double count = static_cast<double>(in_a_round) * rounds;
   return ZstdLimit{.samples_per_second = count / seconds,
                    .bytes_per_sample = static_cast<double>(bytes) / count};
 }
