@@ -258,7 +258,7 @@ Result<JournalRows::Edge> JournalRows::edges(Range range) {
     const auto compiled = wanted.get();
     if (!compiled.ok()) return compiled.status();
     Statement& row = *compiled.value();
-    const auto found = row.bind_u64(1, range.first).bind_u64(2, range.last).step();
+    auto found = row.bind_u64(1, range.first).bind_u64(2, range.last).step();
     if (found.ok() && found.value()) take(row);
     row.reset();
     return found;

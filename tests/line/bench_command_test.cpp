@@ -71,8 +71,7 @@ TEST_F(BenchCommand, RefusesWhatItCannotDoAndSaysWhy) {
   EXPECT_EQ(run({"bench", "load", "--to", "tcp://127.0.0.1:1"}), 2);
   EXPECT_EQ(run({"bench"}), 2);
   const std::string said = output();
-  for (const char* words :
-       {"--rate must be samples/s", "61 not in range", "udp://ADDRESS:PORT"}) {
+  for (const char* words : {"--rate must be samples/s", "61 not in range", "udp://ADDRESS:PORT"}) {
     EXPECT_NE(said.find(words), std::string::npos) << words << "\n" << said;
   }
 }
