@@ -24,6 +24,7 @@ namespace pitbox::simulation {
 namespace {
 
 constexpr std::size_t kTraceLines = 60;  // Of a failure.
+constexpr std::chrono::seconds kProgressEvery{30};
 
 struct Seeds {
   std::uint64_t first = 1;
@@ -115,14 +116,25 @@ void add(Sum& sum, const RunResult& result) {
   append(sum.results.other_losses_ns, result.other_losses_ns);
 }
 
+void print_progress(const Sum& sum, std::uint64_t seed) {
+  std::fprintf(stderr, "pitbox-sim: %llu runs, %d broke a promise; at seed %llu\n",
+               static_cast<unsigned long long>(sum.runs), sum.failures,
+               static_cast<unsigned long long>(seed));
+}
+
 Sum run_seeds(const Options& options, const std::filesystem::path& folder) {
   Sum sum;
-  const auto ends = std::chrono::steady_clock::now() +
-                    std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                        std::chrono::duration<double, std::ratio<60>>(options.minutes));
+  auto told = std::chrono::steady_clock::now();
+  const auto ends = told + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                               std::chrono::duration<double, std::ratio<60>>(options.minutes));
   for (std::uint64_t seed = options.seeds.first;
        seed <= options.seeds.last && sum.failures < options.failures_max; ++seed) {
-    if (options.minutes > 0 && std::chrono::steady_clock::now() >= ends) break;
+    const auto now = std::chrono::steady_clock::now();
+    if (options.minutes > 0 && now >= ends) break;
+    if (now - told >= kProgressEvery) {
+      print_progress(sum, seed);
+      told = now;
+    }
     RunResult result = run_world({.seed = seed, .folder = folder});
     if (options.twice && run_world({.seed = seed, .folder = folder}).digest != result.digest) {
       result.faults.emplace_back("two runs of this seed differ");
