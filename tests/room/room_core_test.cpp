@@ -33,7 +33,7 @@ TEST_F(RoomCoreTest, WelcomesABoxWithWhatItHolds) {
 TEST_F(RoomCoreTest, WelcomeShowsTheContentOfWhatTheBoxDidNotKnow) {
   greet();
   std::vector<std::uint64_t> hashes;
-  for (const std::uint64_t sequence : {1, 2, 3, 4, 7}) {
+  for (const std::uint64_t sequence : {1U, 2U, 3U, 4U, 7U}) {
     const Entry entry = batch(sequence);
     hashes.push_back(short_hash(entry.hash));
     give(entry);
