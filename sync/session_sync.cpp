@@ -309,6 +309,10 @@ void SessionSync::write_part(Lane lane, BootNs now, std::string& out) {
   in_flight.mark.sent_at = now;
   ++counters_.entries;
   completed_.push_back({key, now});
+  File& file = files_.at(open.incarnation);
+  for (const Range& range : file.answered.within({entry.first, entry.last})) {
+    file.resent.add(range);
+  }
   open_entries_.at(lane).reset();
   in_flight.mark.nothing_waiting = is_idle(now);
 }
@@ -349,14 +353,16 @@ bool SessionSync::everything_sent() const {
   return std::all_of(files_.begin(), files_.end(), [](const auto& item) {
     const File& file = item.second;
     return file.welcomed && unresolved_of(file).empty() && file.doubtful.empty() &&
-           file.lanes.drained();
+           file.resent.empty() && file.lanes.drained();
   });
 }
 
-// The next Welcome shows what this one had no room for, or what we could not read.
+// The next Welcome shows what this one had no room for, or what we could not read, or what it had
+// only a tombstone for.
 bool SessionSync::wants_to_compare(BootNs now) {
-  const bool is_any = std::any_of(files_.begin(), files_.end(),
-                                  [](const auto& item) { return !item.second.doubtful.empty(); });
+  const bool is_any = std::any_of(files_.begin(), files_.end(), [](const auto& item) {
+    return !item.second.doubtful.empty() || !item.second.resent.empty();
+  });
   return is_any && welcomed_ && now - opened_at_ >= to_ns(options_.compare_again_after) &&
          in_flight_.empty() && is_idle(now);
 }

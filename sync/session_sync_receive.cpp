@@ -148,6 +148,12 @@ void SessionSync::begin_file(File& file, const words::Held& told, std::uint64_t 
       for (const Range& unknown : proven.missing(range)) file.doubtful.add(unknown);
     }
   }
+  file.answered.clear();
+  for (const Range& range : held.within({1, file.head.last})) file.answered.add(range);
+  file.answered.remove_all(proven);
+  file.answered.remove_all(file.doubtful);
+  file.answered.remove_all(file.conflicts);
+  file.resent.clear();
   // What an earlier store of the room held counts until it is compared.
   RangeSet before = file.known;
   before.add_all(file.lanes.held());
@@ -201,6 +207,7 @@ void SessionSync::on_held(BootNs now, File& file, Range range) {
   }
   news.remove_all(file.conflicts);
   news.remove_all(file.doubtful);
+  news.remove_all(file.answered);
   for (const Range& part : news.ranges()) {
     file.lanes.held(part);
     ++progress_;

@@ -140,6 +140,40 @@ TEST_F(SessionSyncIdentity, ATombstoneOfAnotherBoxDoesNotKeepOursBack) {
   EXPECT_EQ(arrived(), (std::vector<std::uint64_t>{2}));
 }
 
+// Its Ack covers our sequence whether our entry came or not; only what the room shows is ours.
+TEST_F(SessionSyncIdentity, TheAckOfATombstonesAnswerIsNotTakenForOurs) {
+  given_entries(2);
+  given_held(1);
+  given_held(2);
+  room_.answered = {{kFile, 2}};
+  journal_.ended = true;
+  journal_.sealed = true;
+  connect();
+  words::Frame ack;
+  ack.mutable_ack()->set_incarnation(kFile);
+  ack.mutable_ack()->set_through(2);
+  ASSERT_TRUE(sync().received(now_, serialise(ack)).ok());
+  run(1);
+  EXPECT_EQ(told(), set_of({{1, 1}}));
+  EXPECT_FALSE(room_.finished.has_value());
+  run(200);
+  ASSERT_TRUE(verdict_.has_value()) << "it wants to see whether it arrived";
+  EXPECT_EQ(verdict_->reason, LinkReason::kNone);
+  EXPECT_FALSE(room_.finished.has_value());
+
+  sync().closed(now_);
+  connect();  // The room lost it before its commit: it is sent again.
+  run(200);
+  EXPECT_EQ(arrived(), (std::vector<std::uint64_t>{2, 2}));
+
+  sync().closed(now_);
+  room_.answered.clear();
+  connect();
+  run(3);
+  EXPECT_EQ(told(), set_of({{1, 2}}));
+  EXPECT_TRUE(sync().is_complete());
+}
+
 TEST_F(SessionSyncIdentity, AnAckOfWhatWasNotSentSaysNothingOfIt) {
   given_entries(3);
   connect();
