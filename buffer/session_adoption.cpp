@@ -200,18 +200,13 @@ void Adoption::note_missing() {
 void Adoption::note_shortened() {
   for (const auto& [incarnation, known] : known_.files) {
     const auto session = known_.sessions.find(known.session);
+    // Of a session that is complete it is asked when that is in doubt (see_room()).
     const bool is_wanted = known.state == FileState::kAside && !files_.contains(incarnation) &&
                            session != known_.sessions.end() && !session->second.complete;
     if (!is_wanted) continue;
-    auto reader = JournalReader::open(root_ / known.file);
-    if (!reader.ok() || reader.value()->incarnation() != incarnation) continue;
-    const auto last = reader.value()->last_sequence();
-    const auto removed = reader.value()->removed();
-    if (!last.ok() || !removed.ok()) continue;
-    RangeSet gone = removed.value();
-    if (last.value() < known.last) gone.add(Range{last.value() + 1, known.last});
-    if (gone == known.removed) continue;
-    changed(incarnation)->removed = gone;
+    const auto gone = gone_from(root_ / known.file, known);
+    if (!gone || *gone == known.removed) continue;
+    changed(incarnation)->removed = *gone;
   }
 }
 
@@ -263,6 +258,17 @@ RangeSet still_held(const fs::path& file, const RangeSet& wanted) {
 }
 
 }  // namespace
+
+std::optional<RangeSet> gone_from(const fs::path& file, const FileRecord& known) {
+  auto reader = JournalReader::open(file);
+  if (!reader.ok() || reader.value()->incarnation() != known.incarnation) return std::nullopt;
+  const auto last = reader.value()->last_sequence();
+  auto removed = reader.value()->removed();
+  if (!last.ok() || !removed.ok()) return std::nullopt;
+  RangeSet gone = std::move(removed).take();
+  if (last.value() < known.last) gone.add(Range{last.value() + 1, known.last});
+  return gone;
+}
 
 Status SessionStore::State::choose_box_id() {
   if (!known.box_id.is_nil()) return {};

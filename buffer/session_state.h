@@ -28,6 +28,10 @@ struct Replacement {
   Commit carry;
 };
 
+// What `file` does not hold of what it once held, as it says itself, which box.db may not have been
+// told. Nothing if it cannot be read now.
+std::optional<RangeSet> gone_from(const std::filesystem::path& file, const FileRecord& known);
+
 struct SessionStore::State {
   std::filesystem::path root;
   Journal::Options defaults;

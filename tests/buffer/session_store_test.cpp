@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "buffer/journal_reader.h"
+#include "buffer/journal_removal.h"
 #include "proto/sqlite.h"
 #include "tests/buffer/session_store_rig.h"
 
@@ -325,6 +326,29 @@ TEST_F(Store, ACompleteSessionIsAskedAboutAgainInARoomThatWasOpenedAnew) {
   ASSERT_TRUE(store_->set_complete(session, {kRoom.url, 2}).ok());
   open();
   EXPECT_EQ(incomplete(), 0U);
+}
+
+// Batches were deleted because the room had them, and the disk was too full to tell box.db.
+TEST_F(Store, ASessionThatIsAskedAboutAgainDoesNotOfferWhatIsDeleted) {
+  begin();
+  given_commits(4);
+  const Uuid session = journal_->session().id;
+  const fs::path file = journal_->file();
+  end();
+  ASSERT_TRUE(store_->set_complete(session, kRoom).ok());
+  close();
+  ASSERT_TRUE(remove_batches(file, {{1, 2}}).ok());
+  open();
+  ASSERT_EQ(store_->see_room({kRoom.url, 2}).value(), 1U);
+  const auto heads = store_->heads(nullptr);
+  ASSERT_TRUE(heads.ok());
+  ASSERT_EQ(heads.value().sessions.size(), 1U);
+  RangeSet gone;
+  gone.add(Range{1, 2});
+  EXPECT_EQ(heads.value().sessions[0].files.at(0).removed, gone);
+  close();
+  open();
+  EXPECT_EQ(store_->heads(nullptr).value().sessions[0].files.at(0).removed, gone) << "for good";
 }
 
 TEST_F(Store, SessionsAreInTheOrderOfTheirBeginningWhateverTheClockSaid) {
