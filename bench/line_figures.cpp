@@ -20,7 +20,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -32,15 +31,13 @@
 #include <vector>
 
 #include "apps/bench/disk_probe.h"
+#include "apps/bench/latency_reader.h"
 #include "apps/launch/process_stats.h"
 #include "apps/launch/stage.h"
 #include "apps/sim/track.h"
-#include "buffer/clock.h"
 #include "buffer/journal_reader.h"
 #include "buffer/session_store.h"
 #include "export/ledger_file.h"
-#include "proto/batch.h"
-#include "sync/room_reader.h"
 
 namespace pitbox {
 namespace {
@@ -55,55 +52,6 @@ double seconds_since(steady_clock::time_point then) {
   return std::chrono::duration<double>(steady_clock::now() - then).count();
 }
 
-// Follows a room and notes, for every row that arrives, how old its receive stamp is.
-class LatencyReader {
- public:
-  LatencyReader(std::string url, Uuid session)
-      : thread_([this, url = std::move(url), session] { follow(url, session); }) {}
-  // Sorted, in microseconds.
-  std::vector<std::int64_t> stop() {
-    is_stopping_ = true;
-    thread_.join();
-    std::sort(ages_us_.begin(), ages_us_.end());
-    return std::move(ages_us_);
-  }
-
- private:
-  void follow(const std::string& url, const Uuid& session) {
-    RoomReaderOptions options;
-    options.url = url;
-    options.session = session;
-    options.live = true;
-    options.idle_timeout = milliseconds(500);
-    while (!is_stopping_) {
-      static_cast<void>(read_room(options, [this](const DownloadedEntry& entry) {
-                          if (!entry.is_event) note(entry);
-                          return is_stopping_ ? Status(Code::kRejected, "stopping") : Status();
-                        }).ok());
-    }
-  }
-  void note(const DownloadedEntry& entry) {
-    const auto lookup = [&](std::uint64_t prefix) -> DefinitionPtr {
-      for (const auto& definition : entry.definitions) {
-        if (definition->prefix() == prefix) return definition;
-      }
-      return nullptr;
-    };
-    const auto batch = decode_batch(entry.car, entry.bytes, lookup);
-    const std::int64_t now = system_clock().boot_now();
-    if (!batch.ok()) return;
-    for (const auto& group : batch.value().groups) {
-      for (const std::int64_t received : group.receive_ns) {
-        ages_us_.push_back((now - received) / 1000);
-      }
-    }
-  }
-
-  std::vector<std::int64_t> ages_us_;  // Of the thread; read after join().
-  std::atomic<bool> is_stopping_{false};
-  std::thread thread_;
-};
-
 struct Run {
   std::vector<std::string> cars;  // Arguments of `pitbox sim`.
   bool measures_latency = false;
@@ -117,7 +65,7 @@ struct Figures {
   std::uint64_t bytes_down = 0;
   std::uint64_t resident_kib = 0;
   std::uint64_t resident_most_kib = 0;
-  std::vector<std::int64_t> ages_us;
+  Latencies latencies;
   DiskProbe disk;
 };
 
@@ -180,7 +128,7 @@ Result<Figures> measure(const fs::path& programs, const Run& run) {
   figures.processor_s = processor_seconds(daemon) - processor_before;
   figures.bytes_up = stage.link().bytes_up();
   figures.bytes_down = stage.link().bytes_down();
-  if (latency) figures.ages_us = latency->stop();
+  if (latency) figures.latencies = latency->stop();
   figures.samples = samples_in(stage.state_directory(), session);
   const auto drops = stage.source().kernel_drops();
   if (!drops.ok() || drops.value() > 0) {
@@ -211,12 +159,10 @@ ordered_json report(const std::string& name, const Figures& figures) {
       {"resident_mib", static_cast<double>(figures.resident_kib) / 1024},
       {"resident_most_mib", static_cast<double>(figures.resident_most_kib) / 1024}};
   json["disk_write_ms"] = {{"p50", figures.disk.p50_ms}, {"p99", figures.disk.p99_ms}};
-  if (!figures.ages_us.empty()) {
-    const auto at = [&](double share) {
-      const auto last = static_cast<double>(figures.ages_us.size() - 1);
-      return static_cast<double>(figures.ages_us[static_cast<std::size_t>(share * last)]) / 1000;
-    };
-    json["latency_ms"] = {{"p50", at(0.5)}, {"p99", at(0.99)}, {"rows", figures.ages_us.size()}};
+  const Latencies& latencies = figures.latencies;
+  if (latencies.rows() > 0) {
+    json["latency_ms"] = {
+        {"p50", latencies.at_ms(0.5)}, {"p99", latencies.at_ms(0.99)}, {"rows", latencies.rows()}};
   }
   return json;
 }

@@ -97,6 +97,47 @@ PITBOX_INLINE Sums<Word> sums_of(std::span<const Word> words, Word centre) {
   return sums;
 }
 
+// The same for words within kNarrowRange of each other: no residual of kNarrowChunk of them is so
+// great that their sum would not fit a Word, so a loop takes twice as many at once.
+constexpr std::uint32_t kNarrowRange = std::uint32_t{1} << 20;
+constexpr std::size_t kNarrowChunk = 512;  // Of residuals below 2^22.
+
+PITBOX_INLINE Sums<std::uint32_t> narrow_sums_of(std::span<const std::uint32_t> words,
+                                                 std::uint32_t centre) {
+  using Word = std::uint32_t;
+  Sums<Word> sums = sums_of(words.first(2), centre);
+  for (std::size_t from = 2; from < words.size(); from += kNarrowChunk) {
+    const std::size_t to = std::min(from + kNarrowChunk, words.size());
+    Word chunk_centre = 0;
+    Word chunk_previous = 0;
+    Word chunk_line = 0;
+    for (std::size_t i = from; i < to; ++i) {
+      const Word difference = words[i] - words[i - 1];
+      const Word from_previous = zigzag_of<Word>(difference);
+      const Word from_line = zigzag_of<Word>(difference - (words[i - 1] - words[i - 2]));
+      chunk_centre += zigzag_of<Word>(words[i] - centre);
+      chunk_previous += from_previous;
+      chunk_line += from_line;
+      sums.previous_or |= from_previous;
+      sums.line_or |= from_line;
+      sums.previous_nonzero += from_previous != 0;
+      sums.line_nonzero += from_line != 0;
+    }
+    sums.centre += chunk_centre;
+    sums.previous += chunk_previous;
+    sums.line += chunk_line;
+  }
+  return sums;
+}
+
+template <typename Word>
+PITBOX_INLINE Sums<Word> sums_within(std::span<const Word> words, const Extent<Word>& extent) {
+  if constexpr (sizeof(Word) == 4) {
+    if (extent.high - extent.low < kNarrowRange) return narrow_sums_of(words, extent.centre);
+  }
+  return sums_of(words, extent.centre);
+}
+
 }  // namespace
 
 template <typename Word>
@@ -104,7 +145,7 @@ PITBOX_CLONES std::array<ResidualSummary<Word>, 4> summarise(std::span<const Wor
   CHECK(words.size() >= 2);
   const std::uint64_t rows = words.size();
   const Extent<Word> extent = extent_of(words);
-  const Sums<Word> sums = sums_of(words, extent.centre);
+  const Sums<Word> sums = sums_within(words, extent);
   const Word centre_extreme = std::max(zigzag_of<Word>(extent.high - extent.centre),
                                        zigzag_of<Word>(extent.low - extent.centre));
   const auto slope = static_cast<Word>(words[1] - words[0]);

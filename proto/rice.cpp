@@ -1,6 +1,7 @@
 #include "proto/rice.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -24,16 +25,36 @@ int shift_of_mean(std::uint64_t count, std::uint64_t sum) {
   return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(mean))) - 1;
 }
 
+// Bits of a code beyond its one and its low `shift` bits. Less than 2^7, so that a batch's rows
+// (kMaxBatchRows) add up in a Word, and loops take as many at once as the machine has Words.
+template <typename Word>
+PITBOX_INLINE Word extra_bits(Word residual, int shift) {
+  const auto escaped =
+      static_cast<Word>(kRiceEscape + sizeof(Word) * 8 - 1 - static_cast<unsigned>(shift));
+  const Word quotient = residual >> shift;
+  return quotient < kRiceEscape ? quotient : escaped;
+}
+
 template <typename Word>
 PITBOX_INLINE std::uint64_t bits_with(std::span<const Word> residuals, int shift) {
-  constexpr std::uint64_t kEscaped = kRiceEscape + sizeof(Word) * 8;
-  std::uint64_t bits = 0;
+  Word extra = 0;
+  for (const Word residual : residuals) extra += extra_bits(residual, shift);
+  return residuals.size() * (1 + static_cast<unsigned>(shift)) + extra;
+}
+
+// With the shift below, the shift itself and the one above, in one pass. REQUIRES: shift > 0.
+template <typename Word>
+PITBOX_INLINE std::array<std::uint64_t, 3> bits_around(std::span<const Word> residuals, int shift) {
+  Word below = 0;
+  Word at = 0;
+  Word above = 0;
   for (const Word residual : residuals) {
-    const Word quotient = residual >> shift;
-    const std::uint64_t plain = std::uint64_t{quotient} + 1 + static_cast<unsigned>(shift);
-    bits += quotient < kRiceEscape ? plain : kEscaped;
+    below += extra_bits(residual, shift - 1);
+    at += extra_bits(residual, shift);
+    above += extra_bits(residual, shift + 1);
   }
-  return bits;
+  const std::uint64_t least = residuals.size() * static_cast<unsigned>(shift);
+  return {least + below, least + residuals.size() + at, least + 2 * residuals.size() + above};
 }
 
 }  // namespace
@@ -49,18 +70,22 @@ std::uint64_t estimate_rice_bits(std::uint64_t count, std::uint64_t sum) {
 
 template <typename Word>
 PITBOX_CLONES RiceChoice choose_rice(std::span<const Word> residuals, std::uint64_t sum) {
-  RiceChoice best;
-  best.shift = std::min(shift_of_mean(residuals.size(), sum), kRiceMaxShift);
-  best.bits = bits_with(residuals, best.shift);
-  const int start = best.shift;
-  for (int shift = start - 1; shift >= 0; --shift) {
+  const int start = std::min(shift_of_mean(residuals.size(), sum), kRiceMaxShift);
+  if (start == 0) {
+    const std::uint64_t none = bits_with(residuals, 0);
+    const std::uint64_t one = bits_with(residuals, 1);
+    return one < none ? RiceChoice{1, one} : RiceChoice{0, none};
+  }
+  const auto [below, at, above] = bits_around(residuals, start);
+  if (below >= at) {
+    return above < at && start < kRiceMaxShift ? RiceChoice{start + 1, above}
+                                               : RiceChoice{start, at};
+  }
+  RiceChoice best{start - 1, below};
+  for (int shift = start - 2; shift >= 0; --shift) {
     const std::uint64_t bits = bits_with(residuals, shift);
     if (bits >= best.bits) break;
     best = {shift, bits};
-  }
-  if (best.shift == start && start < kRiceMaxShift) {
-    const std::uint64_t bits = bits_with(residuals, start + 1);
-    if (bits < best.bits) best = {start + 1, bits};
   }
   return best;
 }
@@ -83,17 +108,47 @@ PITBOX_CLONES void RiceWriter::write(std::span<const Word> residuals, RiceChoice
     bits = whole == 8 ? 0 : bits >> (8 * whole);
     filled %= 8;
   };
-  for (const Word residual : residuals) {
+  const auto code = [&](Word residual, unsigned unary) {
+    return (residual & low_mask) << unary | std::uint64_t{1} << (unary - 1);
+  };
+  const auto put_one = [&](Word residual) {
     const std::uint64_t quotient = residual >> shift;
     if (quotient < kRiceEscape) [[likely]] {
       const unsigned unary = static_cast<unsigned>(quotient) + 1;
-      put((residual & low_mask) << unary | std::uint64_t{1} << quotient, unary + shift);
-      continue;
+      put(code(residual, unary), unary + shift);
+      return;
     }
     put(0, kRiceEscape);
     put(residual & 0xFFFFFFFF, 32);
     if constexpr (sizeof(Word) == 8) put(residual >> 32, 32);
+  };
+  // Codes depend on each other only by where they are put, so four are made and put as one, if none
+  // is an escape and they fit.
+  constexpr unsigned kTogether = 4;
+  constexpr unsigned kPutBits = 56;
+  constexpr unsigned kSmall = 1024;  // Four of them cannot wrap around.
+  const unsigned fixed = kTogether * (1 + shift);
+  const std::uint64_t room =
+      fixed > kPutBits ? 0 : std::min<std::uint64_t>(kRiceEscape, kPutBits - fixed + 1);
+  std::size_t i = 0;
+  for (; i + kTogether <= residuals.size(); i += kTogether) {
+    const Word* const four = residuals.data() + i;
+    const Word greatest = (four[0] | four[1] | four[2] | four[3]) >> shift;  // Or a bit more.
+    const Word sum =
+        (four[0] >> shift) + (four[1] >> shift) + (four[2] >> shift) + (four[3] >> shift);
+    if (greatest < kSmall && sum < room) [[likely]] {
+      const unsigned a = static_cast<unsigned>(four[0] >> shift) + 1;
+      const unsigned b = static_cast<unsigned>(four[1] >> shift) + 1;
+      const unsigned c = static_cast<unsigned>(four[2] >> shift) + 1;
+      const unsigned d = static_cast<unsigned>(four[3] >> shift) + 1;
+      const std::uint64_t front = code(four[0], a) | code(four[1], b) << (a + shift);
+      const std::uint64_t back = code(four[2], c) | code(four[3], d) << (c + shift);
+      put(front | back << (a + b + 2 * shift), a + b + c + d + 4 * shift);
+      continue;
+    }
+    for (unsigned k = 0; k < kTogether; ++k) put_one(four[k]);
   }
+  for (; i < residuals.size(); ++i) put_one(residuals[i]);
   bit_ += choice.bits;
   CHECK(static_cast<std::size_t>(out - bytes_.data()) * 8 + filled == bit_);
 }

@@ -3,10 +3,18 @@
 #include <algorithm>
 #include <utility>
 
-#include "proto/batch.h"
 #include "proto/frames.h"
 
 namespace pitbox {
+
+Result<DecodedBatch> DownloadedEntry::decode() const {
+  return decode_batch(car, bytes, [this](std::uint64_t prefix) -> DefinitionPtr {
+    for (const DefinitionPtr& definition : definitions) {
+      if (definition && definition->prefix() == prefix) return definition;
+    }
+    return nullptr;
+  });
+}
 
 Status RoomDownload::fail(std::string what) {
   result_ = Status(Code::kCorrupt, "the room broke the protocol: " + std::move(what));

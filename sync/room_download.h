@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/batch.h"
 #include "proto/content_hash.h"
 #include "proto/definition.h"
 #include "proto/status.h"
@@ -41,6 +42,9 @@ struct DownloadedEntry {
   std::vector<ContentHash> hashes;         // One per sequence first..last.
   std::vector<DefinitionPtr> definitions;  // Those the batch uses, in the order it names them.
   std::string bytes;
+
+  // What the batch says. kCorrupt as decode_batch(). REQUIRES: !is_event.
+  Result<DecodedBatch> decode() const;
 };
 
 class RoomDownload {

@@ -197,13 +197,7 @@ class IngestRun {
   }
 
   static Status add(const DownloadedEntry& entry, LoadTotals& held) {
-    const auto lookup = [&](std::uint64_t prefix) -> DefinitionPtr {
-      for (const DefinitionPtr& definition : entry.definitions) {
-        if (definition->prefix() == prefix) return definition;
-      }
-      return nullptr;
-    };
-    const auto batch = decode_batch(entry.car, entry.bytes, lookup);
+    const auto batch = entry.decode();
     if (!batch.ok()) return batch.status();
     held.samples += batch.value().samples;
     std::vector<RowIdentity> rows;

@@ -40,6 +40,7 @@ std::string to_json(const IngestFigures& figures) {
        {{"null_sink", limits.null_sink},
         {"fdatasync_ms", {{"p50", limits.fdatasync.p50_ms}, {"p99", limits.fdatasync.p99_ms}}},
         {"append_mb_per_second", limits.append_mb_per_second},
+        {"websocket_mb_per_second", limits.websocket_mb_per_second},
         {"zstd",
          {{"samples_per_second", limits.zstd.samples_per_second},
           {"bytes_per_sample", limits.zstd.bytes_per_sample}}}}}};
@@ -81,6 +82,10 @@ std::string to_table(const IngestFigures& figures) {
        100 * static_cast<double>(figures.journal_bytes) / 1e6 / figures.seconds /
            limits.append_mb_per_second,
        limits.append_mb_per_second);
+  line("of a WebSocket", "%.1f %% of %.0f MB/s",
+       100 * static_cast<double>(figures.wire_bytes) / 1e6 / figures.seconds /
+           limits.websocket_mb_per_second,
+       limits.websocket_mb_per_second);
   return text;
 }
 

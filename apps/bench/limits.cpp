@@ -15,6 +15,7 @@
 
 #include "apps/bench/load_sender.h"
 #include "apps/bench/stopwatch.h"
+#include "apps/bench/websocket_limit.h"
 #include "apps/launch/udp_holder.h"
 #include "buffer/file_sync.h"
 
@@ -22,6 +23,7 @@ namespace pitbox {
 namespace {
 
 constexpr double kSinkSeconds = 1.5;
+constexpr double kWebSocketSeconds = 1.5;
 
 // Takes datagrams until one of another length comes; says how many there were.
 std::uint64_t swallow(int socket) {
@@ -146,6 +148,9 @@ Result<Limits> measure_limits(const std::filesystem::path& folder, bool with_gso
   const auto zstd = measure_zstd();
   if (!zstd.ok()) return zstd.status();
   limits.zstd = zstd.value();
+  const auto websocket = measure_websocket(kWebSocketSeconds);
+  if (!websocket.ok()) return websocket.status();
+  limits.websocket_mb_per_second = websocket.value();
   return limits;
 }
 

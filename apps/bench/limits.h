@@ -23,6 +23,7 @@ struct Limits {
   DiskProbe fdatasync;
   double append_mb_per_second = 0;
   ZstdLimit zstd;
+  double websocket_mb_per_second = 0;  // websocket_limit.h
 };
 
 // Datagrams of a load per second that a socket of loopback takes and throws away, one thread

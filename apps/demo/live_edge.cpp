@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "buffer/clock.h"
-#include "proto/batch.h"
 #include "sync/room_reader.h"
 
 namespace pitbox {
@@ -17,13 +16,7 @@ constexpr std::chrono::milliseconds kSilence{500};
 
 std::optional<std::int64_t> newest_row(const DownloadedEntry& entry) {
   if (entry.is_event) return std::nullopt;
-  const auto lookup = [&](std::uint64_t prefix) -> DefinitionPtr {
-    for (const DefinitionPtr& definition : entry.definitions) {
-      if (definition->prefix() == prefix) return definition;
-    }
-    return nullptr;
-  };
-  const auto batch = decode_batch(entry.car, entry.bytes, lookup);
+  const auto batch = entry.decode();
   if (!batch.ok()) return std::nullopt;
   std::int64_t newest = 0;
   for (const GroupColumns& group : batch.value().groups) {

@@ -63,6 +63,7 @@ Result<std::unique_ptr<Stage>> Stage::set(const Options& options) {
   auto link = LinkProxy::start(stage->room_port_, options.link_bytes_per_second);
   if (!link.ok()) return link.status();
   stage->link_ = std::move(link).take();
+  if (options.link_is_cut) stage->link_->cut();
   if (Status written = stage->write_configuration(); !written.ok()) return written;
   if (Status started = stage->start_daemon(); !started.ok()) return started;
   return stage;
@@ -121,6 +122,7 @@ Status Stage::write_configuration() const {
        << "[room]\nurl = \"ws://127.0.0.1:" << link_->port() << "\"\n\n"
        << "[api]\nurl = \"http://127.0.0.1:" << link_->port() << "\"\n\n"
        << options_.track;
+  if (options_.flush_ms > 0) file << "\n[journal]\nflush_ms = " << options_.flush_ms << "\n";
   file.close();
   if (file) return {};
   return {Code::kFull, "cannot write " + (options_.folder / "pitbox.toml").string()};

@@ -36,6 +36,8 @@ class Stage {
     std::string track{};                      // A [track] table as TOML; may be empty.
     std::string more_sources{};               // Further [[source]] tables as TOML.
     std::uint64_t link_bytes_per_second = 0;  // 0: as fast as loopback.
+    bool link_is_cut = false;                 // Until link().restore().
+    int flush_ms = 0;                         // Of the journal; 0: the daemon's own.
     std::size_t receive_buffer_bytes = std::size_t{64} << 20;
     std::size_t slot_bytes = 2048;  // Of the source's ring.
   };

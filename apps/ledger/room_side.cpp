@@ -13,13 +13,7 @@ std::string name_of(const DownloadedEntry& entry) {
 
 void take_batch(const DownloadedEntry& entry, const RoomSideOptions& options,
                 EntryIdentity& identity, RoomSide& side) {
-  const DefinitionLookup lookup = [&entry](std::uint64_t prefix) -> DefinitionPtr {
-    for (const DefinitionPtr& definition : entry.definitions) {
-      if (definition && definition->prefix() == prefix) return definition;
-    }
-    return nullptr;
-  };
-  const auto batch = decode_batch(entry.car, entry.bytes, lookup);
+  const auto batch = entry.decode();
   ++side.batches;
   if (!batch.ok()) {
     side.damaged.push_back(name_of(entry) + ": " + batch.status().message());

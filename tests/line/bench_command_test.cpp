@@ -14,6 +14,8 @@
 
 #include "apps/bench/load.h"
 #include "apps/launch/child_process.h"
+#include "buffer/journal_reader.h"
+#include "buffer/session_store.h"
 #include "tests/buffer/journal_rig.h"
 #include "tests/line/line_rig.h"
 
@@ -63,6 +65,61 @@ TEST_F(BenchCommand, IngestPrintsFiguresOfARunThatKeptEverythingAndLeavesNothing
     EXPECT_FALSE(entry.path().filename().string().starts_with("pitbox-bench")) << entry.path();
   }
 #endif
+}
+
+// What a made journal holds is what a daemon would have recorded: nothing is damaged, every batch
+// decodes, and the next daemon (here: the next make-journal) finds its session open.
+TEST_F(BenchCommand, MakesAJournalThatIsWholeAndLeftOpen) {
+  const std::string state = (directory_.path() / "state").string();
+  ASSERT_EQ(run({"bench", "make-journal", "--state", state, "--bytes", "300K", "--cars", "2"}), 0)
+      << output();
+  EXPECT_NE(output().find("left open"), std::string::npos) << output();
+  const auto sessions = list_sessions(state);
+  ASSERT_TRUE(sessions.ok());
+  ASSERT_EQ(sessions.value().size(), 1U);
+  EXPECT_TRUE(sessions.value().front().open);
+  auto reader = JournalReader::open(sessions.value().front().files.at(0));
+  ASSERT_TRUE(reader.ok()) << reader.status().message();
+  const auto totals = reader.value()->totals();
+  ASSERT_TRUE(totals.ok());
+  EXPECT_GT(totals.value().samples, 300'000U);
+  EXPECT_EQ(totals.value().samples % SyntheticCar::kSamplesPerDatagram, 0U);
+  EXPECT_EQ(run({"fsck", state}), 0) << output();
+  EXPECT_EQ(run({"bench", "make-journal", "--state", state, "--bytes", "1K"}), 2);
+  EXPECT_NE(output().find("a session is open there; end it first"), std::string::npos) << output();
+}
+
+TEST_F(BenchCommand, LinkDrainsABacklogBesideALiveCar) {
+  const std::filesystem::path file = directory_.path() / "figures.json";
+  const int code = run({"bench", "link", "--bytes", "2M", "--json", file.string()});
+#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__)
+  EXPECT_EQ(code, 1);
+#else
+  ASSERT_EQ(code, 0) << output();
+  const json figures = json::parse(text_of(file));
+  EXPECT_GE(figures.at("bytes"), 2'000'000);
+  EXPECT_GT(figures.at("live_ms").at("rows"), 0);
+  EXPECT_GT(figures.at("limits").at("websocket_mb_per_second"), 0);
+#endif
+}
+
+TEST_F(BenchCommand, CodecTellsItsSizesByLengthAgainstABound) {
+  const std::filesystem::path file = directory_.path() / "figures.json";
+  for (const char* car : {"synthetic", "simulated"}) {
+    const int code =
+        run({"bench", "codec", "--car", car, "--seconds", "1", "--json", file.string()});
+#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__)
+    EXPECT_EQ(code, 1);
+#else
+    ASSERT_EQ(code, 0) << output();
+    const json figures = json::parse(text_of(file));
+    ASSERT_EQ(figures.at("batches").size(), 4U) << "50, 100, 200 ms and the whole second";
+    EXPECT_LT(figures.at("batches").at(3).at("bytes_per_sample"),
+              figures.at("raw_bytes_per_sample"));
+#endif
+  }
+  EXPECT_EQ(run({"bench", "codec", "--log", file.string() + ".ld"}), 2);
+  EXPECT_NE(output().find("cannot read"), std::string::npos) << output();
 }
 
 TEST_F(BenchCommand, RefusesWhatItCannotDoAndSaysWhy) {

@@ -233,12 +233,7 @@ class LinkLine : public ::testing::Test {
       EXPECT_TRUE(held.emplace(entry.first, entry.hashes.at(0)).second) << "twice";
       EXPECT_EQ(entry.box, box_);
       if (!entry.is_event) {
-        const auto batch = decode_batch(entry.car, entry.bytes, [&](std::uint64_t prefix) {
-          for (const DefinitionPtr& one : entry.definitions) {
-            if (one->prefix() == prefix) return one;
-          }
-          return DefinitionPtr();
-        });
+        const auto batch = entry.decode();
         EXPECT_TRUE(batch.ok() && batch.value().hash == entry.hashes.at(0));
       }
       greatest = std::max(greatest, entry.last);
