@@ -167,7 +167,7 @@ class SessionSync {
     // Held by that store of the room, with our content.
     RangeSet known{};
     std::uint64_t known_store = 0;
-    RangeSet doubtful{};           // Held by the room, and not compared yet.
+    RangeSet doubtful{};  // Held by the room, and not compared yet.
     // Held by the room without a content: a tombstone answers for it, and we have it. Of what was
     // sent of it on this connection (resent) an Ack may be the tombstone's; the next Welcome tells.
     RangeSet answered{};
