@@ -16,6 +16,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "bits are stored by whole words");
 
 constexpr std::size_t kSlackBytes = 16;
+constexpr unsigned kPeekedBits = 57;
+static_assert(kRiceEscape + kRiceMaxShift <= kPeekedBits);
 
 // Shift for residuals with that mean: log2(mean * ln 2), but never below 0.
 int shift_of_mean(std::uint64_t count, std::uint64_t sum) {
@@ -159,7 +161,7 @@ std::string RiceWriter::finish() {
   return std::exchange(bytes_, {});
 }
 
-// At least 57 bits from there on; zeros where the bytes end.
+// At least kPeekedBits bits from there on; zeros where the bytes end.
 PITBOX_INLINE std::uint64_t RiceReader::peek(std::size_t bit) const {
   const std::size_t at = bit / 8;
   std::uint64_t word = 0;
@@ -177,18 +179,28 @@ PITBOX_CLONES bool RiceReader::read(int shift, std::span<Word> residuals) {
   const std::size_t end = bytes_.size() * 8;
   const std::uint64_t low_mask = (std::uint64_t{1} << shift) - 1;
   std::size_t bit = bit_;
-  for (Word& residual : residuals) {
-    const std::uint64_t bits = peek(bit);
-    const int quotient = std::countr_zero(bits | std::uint64_t{1} << kRiceEscape);
-    if (quotient < kRiceEscape) [[likely]] {
+  const std::size_t count = residuals.size();
+  std::size_t i = 0;
+  while (i < count) {
+    // As many whole codes as one load has: only the load waits for where the code before ended.
+    std::uint64_t bits = peek(bit);
+    unsigned used = 0;
+    while (i < count) {
+      const auto quotient =
+          static_cast<unsigned>(std::countr_zero(bits | std::uint64_t{1} << kRiceEscape));
+      const unsigned length = quotient + 1 + static_cast<unsigned>(shift);
+      if (quotient == kRiceEscape || used + length > kPeekedBits) break;
       const std::uint64_t low = bits >> (quotient + 1) & low_mask;
-      residual = static_cast<Word>(static_cast<std::uint64_t>(quotient) << shift | low);
-      bit += static_cast<unsigned>(quotient + 1 + shift);
-    } else {
+      residuals[i++] = static_cast<Word>(std::uint64_t{quotient} << shift | low);
+      bits >>= length;
+      used += length;
+    }
+    bit += used;
+    if (used == 0) {  // The longest code fits a load, so this is an escape.
       bit += kRiceEscape;
       std::uint64_t full = peek(bit) & 0xFFFFFFFF;
       if constexpr (sizeof(Word) == 8) full |= peek(bit + 32) << 32;
-      residual = static_cast<Word>(full);
+      residuals[i++] = static_cast<Word>(full);
       bit += sizeof(Word) * 8;
     }
     if (bit > end) return false;
