@@ -19,6 +19,17 @@ const FileRecord* SessionStore::State::newest_file(const Uuid& session) const {
   return newest;
 }
 
+void SessionStore::State::note_gone(const Uuid& session, BoxChange& change) const {
+  for (const auto& [incarnation, file] : known.files) {
+    if (file.session != session || file.state != FileState::kAside) continue;
+    const auto gone = gone_from(path_of(file), file);
+    if (!gone || *gone == file.removed) continue;
+    change.files.push_back(file);
+    change.files.back().removed = *gone;
+    change.gone_of.push_back(incarnation);
+  }
+}
+
 std::vector<RetainedFile> SessionStore::retained(const Journal* live) const {
   struct Candidate {
     const SessionRecord* session;
@@ -180,8 +191,10 @@ Status SessionStore::finish_addition(std::unique_ptr<Journal> journal, std::stri
   journal.reset();
   // What the room had completed it has not any more.
   SessionRecord record = state.known.sessions.at(file.session);
-  record.complete = false;
-  Status status = state.put({.sessions = {record}, .files = {file}, .positions = {}});
+  BoxChange change{.sessions = {}, .files = {file}, .positions = {}};
+  if (std::exchange(record.complete, false)) state.note_gone(file.session, change);
+  change.sessions.push_back(std::move(record));
+  Status status = state.put(change);
   if (status.ok()) return state.learn_evicted(evicted);
   // Nobody was told of it.
   remove_journal(path);

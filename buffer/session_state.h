@@ -74,6 +74,9 @@ struct SessionStore::State {
 
   // session_retention.cpp
   const FileRecord* newest_file(const Uuid& session) const;
+  // The room is asked about a session again that was complete: adds to `change` what its files do
+  // not hold any more. It cannot be sent; a tombstone will say so.
+  void note_gone(const Uuid& session, BoxChange& change) const;
 
   // session_adoption.cpp: files and box.db may say different things after a crash, a restored
   // backup, or a damaged box.db.

@@ -444,15 +444,7 @@ Result<std::size_t> SessionStore::see_room(const RoomIdentity& room) {
     if (!is_of_another || !state.has_readable_file(id)) continue;
     change.sessions.push_back(session);
     change.sessions.back().complete = false;
-    // What is not there any more cannot be sent again: a tombstone will say so.
-    for (const auto& [incarnation, file] : state.known.files) {
-      if (file.session != id || file.state != FileState::kAside) continue;
-      const auto gone = gone_from(state.path_of(file), file);
-      if (!gone || *gone == file.removed) continue;
-      change.files.push_back(file);
-      change.files.back().removed = *gone;
-      change.gone_of.push_back(incarnation);
-    }
+    state.note_gone(id, change);
   }
   if (change.sessions.empty()) return std::size_t{0};
   const Status status = state.put(change);

@@ -108,8 +108,9 @@ class IngestRun {
       std::snprintf(text.data(), text.size(), "%.0f of %.0f s", watch_.seconds(), options_.seconds);
       tell(text.data());
     }
-    if (*code != 0)
+    if (*code != 0) {
       return {Code::kFatal, "the generator failed; run again with --keep and read log/load.log"};
+    }
     return take_sent();
   }
 

@@ -122,8 +122,7 @@ class JournalMaker {
     start.name = "made by pitbox bench make-journal";
     if (Status started = ask(start); !started.ok()) return started;
     for (const std::string& text : load_->announcements()) {
-      const Status published =
-          ring_->publish(1, clock_->boot_now(), std::as_bytes(std::span(text)));
+      Status published = ring_->publish(1, clock_->boot_now(), std::as_bytes(std::span(text)));
       if (!published.ok()) return published;
     }
     step();

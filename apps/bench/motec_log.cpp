@@ -153,7 +153,8 @@ Result<CarRecording> read_motec_log(const std::filesystem::path& file) {
     if (!names.emplace(channel.value().hertz, channel.value().name).second) {
       channel.value().name += " " + std::to_string(count);
     }
-    by_rate[channel.value().hertz].push_back(std::move(channel).take());
+    const std::uint16_t hertz = channel.value().hertz;
+    by_rate[hertz].push_back(std::move(channel).take());
     at = load<std::uint32_t>(bytes, at + 4);
   }
   CarRecording recording{

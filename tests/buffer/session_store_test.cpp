@@ -9,6 +9,7 @@
 
 #include <csignal>
 
+#include "buffer/events.h"
 #include "buffer/journal_reader.h"
 #include "buffer/journal_removal.h"
 #include "proto/sqlite.h"
@@ -349,6 +350,28 @@ TEST_F(Store, ASessionThatIsAskedAboutAgainDoesNotOfferWhatIsDeleted) {
   close();
   open();
   EXPECT_EQ(store_->heads(nullptr).value().sessions[0].files.at(0).removed, gone) << "for good";
+}
+
+TEST_F(Store, ASessionThatGetsTombstonesAfterItWasCompleteDoesNotOfferWhatIsDeleted) {
+  begin();
+  given_commits(4);
+  const Uuid session = journal_->session().id;
+  const std::uint64_t incarnation = journal_->incarnation();
+  const fs::path file = journal_->file();
+  end();
+  ASSERT_TRUE(store_->set_complete(session, kRoom).ok());
+  close();
+  ASSERT_TRUE(remove_batches(file, {{1, 2}}).ok());
+  open();
+  EvictedRanges evicted;
+  evicted[incarnation].add(Range{3, 3});
+  ASSERT_TRUE(store_
+                  ->bury(session, {clock_anchor_event(read_clock(system_clock()))}, evicted,
+                         [](Counters&) {})
+                  .ok());
+  RangeSet gone;
+  gone.add(Range{1, 2});
+  EXPECT_EQ(store_->heads(nullptr).value().sessions[0].files.at(0).removed, gone);
 }
 
 TEST_F(Store, SessionsAreInTheOrderOfTheirBeginningWhateverTheClockSaid) {
