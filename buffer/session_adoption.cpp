@@ -8,6 +8,7 @@
 
 #include "buffer/journal_schema.h"
 #include "buffer/session_state.h"
+#include "proto/event.h"
 
 namespace pitbox {
 
@@ -198,15 +199,18 @@ void Adoption::note_missing() {
 // or an older copy of the file was put back. What is gone is gone: if the room does not have it, a
 // tombstone will say so. What an older copy has again is there.
 void Adoption::note_shortened() {
-  for (const auto& [incarnation, known] : known_.files) {
+  for (const auto& [incarnation, stored] : known_.files) {
+    // Something may have been learned of it just now, such as tombstones for it.
+    const auto learned = files_.find(incarnation);
+    const FileRecord& known = learned == files_.end() ? stored : learned->second;
     const auto session = known_.sessions.find(known.session);
     // Of a session that is complete it is asked when that is in doubt (see_room()).
-    const bool is_wanted = known.state == FileState::kAside && !files_.contains(incarnation) &&
-                           session != known_.sessions.end() && !session->second.complete;
+    const bool is_wanted = known.state == FileState::kAside && session != known_.sessions.end() &&
+                           !session->second.complete;
     if (!is_wanted) continue;
-    const auto gone = gone_from(root_ / known.file, known);
+    auto gone = gone_from(root_ / known.file, known);
     if (!gone || *gone == known.removed) continue;
-    changed(incarnation)->removed = *gone;
+    changed(incarnation)->removed = *std::move(gone);
   }
 }
 
@@ -325,25 +329,54 @@ Status SessionStore::State::reconcile() {
 
 // What box.db says tombstones answer for, and no journal of the session does: they went with an
 // older copy of the one that told. What such a copy has again is to be sent again.
+namespace {
+
+// What the tombstones that are in the file answer for. JournalReader::evicted() carries on what
+// those of earlier files did, and an older copy of such a file has lost them.
+EvictedRanges answered_in(JournalReader& reader) {
+  EvictedRanges answered;
+  const auto tombstones = reader.moments("tombstone");
+  if (!tombstones.ok()) return answered;
+  for (const StoredMoment& moment : tombstones.value()) {
+    const auto entry = reader.entry(moment.sequence);
+    if (!entry.ok()) continue;
+    const auto event = parse_event(entry.value().bytes);
+    if (!event.ok() || !event.value().has_tombstone()) continue;
+    const words::Tombstone& tombstone = event.value().tombstone();
+    answered[tombstone.incarnation()].add(Range{tombstone.first(), tombstone.last()});
+  }
+  return answered;
+}
+
+}  // namespace
+
 Status SessionStore::State::find_unanswered() {
-  std::map<Uuid, EvictedRanges> told;
+  struct Told {
+    EvictedRanges claimed;   // By box.db, and by what files carry on...
+    EvictedRanges answered;  // ...and by tombstones that are there.
+  };
+  std::map<Uuid, Told> told;
   for (const auto& [incarnation, file] : known.files) {
     const bool is_there = file.state == FileState::kLive || file.state == FileState::kAside;
     const auto session = known.sessions.find(file.session);
     if (!is_there || session == known.sessions.end() || session->second.complete) continue;
-    EvictedRanges& all = told[file.session];
+    Told& all = told[file.session];
+    all.claimed[incarnation].add_all(file.evicted);
     auto reader = JournalReader::open(path_of(file));
     if (!reader.ok()) continue;
-    const auto evicted = reader.value()->evicted();
-    if (!evicted.ok()) continue;
-    for (const auto& [other, ranges] : evicted.value()) all[other].add_all(ranges);
+    const auto carried = reader.value()->evicted();
+    if (!carried.ok()) continue;
+    for (const auto& [other, ranges] : carried.value()) all.claimed[other].add_all(ranges);
+    for (const auto& [other, ranges] : answered_in(*reader.value())) {
+      all.answered[other].add_all(ranges);
+    }
   }
   BoxChange change;
   for (const auto& [incarnation, file] : known.files) {
     const auto session = told.find(file.session);
-    if (session == told.end() || file.evicted.empty()) continue;
-    RangeSet open = file.evicted;
-    open.remove_all(session->second[incarnation]);
+    if (session == told.end()) continue;
+    RangeSet open = session->second.claimed[incarnation];
+    open.remove_all(session->second.answered[incarnation]);
     if (open.empty()) continue;
     recounted.insert(file.session);
     const RangeSet again = still_held(path_of(file), open);

@@ -123,6 +123,7 @@ std::optional<std::uint64_t> SessionStore::recounted_evicted(const Journal& live
 }
 
 Status SessionStore::note_evicted(const EvictedRanges& evicted) {
+  state_->note_answered(evicted);
   return state_->learn_evicted(evicted);
 }
 
@@ -137,7 +138,10 @@ Status SessionStore::bury(const Uuid& session, std::vector<NewEvent> events,
   if (first.counters) count(*first.counters);
   auto journal = add_to_ended(session, 0, first);
   if (!journal.ok()) return journal.status();
-  return finish_addition(std::move(journal).take(), "tombstones of a session that is over");
+  const Status finished =
+      finish_addition(std::move(journal).take(), "tombstones of a session that is over");
+  if (finished.ok()) state_->note_answered(evicted);
+  return finished;
 }
 
 Result<Commit> SessionStore::carry_of_ended(const Uuid& session) const {

@@ -62,7 +62,9 @@ struct SessionStore::State {
   Result<std::unique_ptr<Journal>> create(const SessionRecord& session, const Replacement& from);
   Result<std::unique_ptr<Journal>> finish_replacement();
   void remember(const Journal& journal);
+  // Perhaps only carried on: of tombstones that are there, note_answered().
   Status learn_evicted(const EvictedRanges& evicted);
+  void note_answered(const EvictedRanges& evicted);
   Status finish_end(SessionRecord session, FileRecord file);
 
   // session_resume.cpp

@@ -227,12 +227,16 @@ void SessionStore::State::remember(const Journal& journal) {
 
 // What tombstones answer for, into the records of the files. It counts also where box.db cannot be
 // told: a journal says it, which is asked at the next start.
+void SessionStore::State::note_answered(const EvictedRanges& evicted) {
+  for (const auto& [incarnation, ranges] : evicted) {
+    const auto open = unanswered.find(incarnation);
+    if (open != unanswered.end()) open->second.remove_all(ranges);
+  }
+}
+
 Status SessionStore::State::learn_evicted(const EvictedRanges& evicted) {
   BoxChange change{.sessions = {}, .files = {}, .positions = {}};
   for (const auto& [incarnation, ranges] : evicted) {
-    if (const auto open = unanswered.find(incarnation); open != unanswered.end()) {
-      open->second.remove_all(ranges);
-    }
     const auto found = known.files.find(incarnation);
     if (found == known.files.end()) continue;
     FileRecord file = found->second;

@@ -374,6 +374,55 @@ TEST_F(Store, ASessionThatGetsTombstonesAfterItWasCompleteDoesNotOfferWhatIsDele
   EXPECT_EQ(store_->heads(nullptr).value().sessions[0].files.at(0).removed, gone);
 }
 
+// Of a file that a crash kept from box.db it is learned at the same start that it has tombstones.
+TEST_F(Store, WhatIsDeletedIsLearnedBesideTombstonesThatBoxDbDoesNotKnow) {
+  begin();
+  given_commits(4);
+  const Uuid session = journal_->session().id;
+  const std::uint64_t incarnation = journal_->incarnation();
+  const fs::path file = journal_->file();
+  end();
+  EvictedRanges evicted;
+  evicted[incarnation].add(Range{3, 3});
+  const NewEvent anchor = clock_anchor_event(read_clock(system_clock()));
+  const NewEvent tombstone = tombstone_event(
+      {.incarnation = incarnation, .range = {3, 3}, .reason = "disk_full", .records = 1}, 1);
+  ASSERT_TRUE(store_->bury(session, {anchor, tombstone}, evicted, [](Counters&) {}).ok());
+  close();
+  ASSERT_TRUE(remove_batches(file, {{1, 2}}).ok());
+  auto box = Database::open(root_ / "box.db", Database::Mode::kReadWrite);
+  ASSERT_TRUE(box.ok()) << box.status().message();
+  ASSERT_TRUE(box.value().exec("DELETE FROM files WHERE number = 2").ok());
+  ASSERT_TRUE(box.value().exec("DELETE FROM evicted").ok());
+  box = Status(Code::kRejected, "closed");
+  open();
+  const auto heads = store_->heads(nullptr);
+  ASSERT_TRUE(heads.ok());
+  const FileHead& head = heads.value().sessions.at(0).files.at(0);
+  RangeSet gone;
+  gone.add(Range{1, 2});
+  EXPECT_EQ(head.removed, gone);
+  EXPECT_EQ(head.evicted, evicted.at(incarnation));
+}
+
+// A file that took over says what the tombstones before it answered for; that they are still there
+// it does not know.
+TEST_F(Store, WhatIsOnlyCarriedOnAsEvictedIsUnanswered) {
+  begin();
+  given_commits(4);
+  const std::uint64_t incarnation = journal_->incarnation();
+  Commit carry = carry_of(4);
+  carry.evicted[incarnation].add(Range{2, 3});
+  auto next = store_->replace(std::move(journal_), carry, 0, "test");
+  ASSERT_TRUE(next.ok()) << next.status().message();
+  journal_ = std::move(next).take();
+  ASSERT_TRUE(remove_batches(store_->retained(journal_.get()).at(0).file, {{2, 3}}).ok());
+  restart();
+  RangeSet lost;
+  lost.add(Range{2, 3});
+  EXPECT_EQ(store_->retained(journal_.get()).at(0).unanswered, lost);
+}
+
 TEST_F(Store, SessionsAreInTheOrderOfTheirBeginningWhateverTheClockSaid) {
   begin(1'700'000'000'000);
   given_commits(2);
