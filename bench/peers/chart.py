@@ -62,4 +62,5 @@ def draw(report):
     parts.append(text(16, y + 12, f"{versions}. {report['machine']}", 11, FAINT))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y + 26}" '
             f'viewBox="0 0 {WIDTH} {y + 26}" font-family="sans-serif">\n'
-            f'<rect width="100%" height="100%" fill="#ffffff"/>\n' + "\n".join(parts) + "\n</svg>\n")
+            '<rect width="100%" height="100%" fill="#ffffff"/>\n' + "\n".join(parts) +
+            "\n</svg>\n")

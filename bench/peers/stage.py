@@ -1,5 +1,5 @@
-"""What every run stands on: a folder of its own, processes that are ended by their id and by nothing
-else, free ports, and what the kernel says of a process and of its connections."""
+"""What every run stands on: a folder of its own, processes that are ended by their id and by
+nothing else, free ports, and what the kernel says of a process and of its connections."""
 
 import ctypes
 import os

@@ -32,6 +32,10 @@ class System:
     name = title = durability = protocol = ""
     packages = ()
     has_outage = True
+    # After a kill, what has not arrived after so long in which nothing did never will.
+    quiet_s = 10
+    # read_far() ends the reading.
+    reads_once = False
 
     def __init__(self, stage):
         self.stage = stage
@@ -72,7 +76,8 @@ class System:
         self.stage.wait_for(process.name, is_up)
 
     def wait_for_link(self):
-        self.stage.wait_for("the link", lambda: link_bytes(self.near.pid, self.far_port)[0], 40, 0.05)
+        self.stage.wait_for("the link", lambda: link_bytes(self.near.pid, self.far_port)[0],
+                            patience_s=40, every_s=0.05)
 
     # Questions.
 
@@ -125,8 +130,8 @@ def read_count(file):
 class Pitbox(System):
     name = "pitbox"
     title = "Pitbox"
-    durability = "every batch fdatasync'ed in the journal before it is sent, and in the room before " \
-                 "it is acknowledged (defaults)"
+    durability = "every batch fdatasync'ed in the journal before it is sent, and in the room " \
+                 "before it is acknowledged (defaults)"
     protocol = "udp"
 
     # Takes a socket over as from a service manager, then becomes the daemon.
@@ -151,8 +156,8 @@ class Pitbox(System):
 
     @classmethod
     def version(cls):
-        log = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
-                             check=False, cwd=pathlib.Path(__file__).parent)
+        log = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
+                             text=True, check=False, cwd=pathlib.Path(__file__).parent)
         return f"commit {log.stdout.strip()}" if log.stdout else "of this tree"
 
     def load_arguments(self):
@@ -168,8 +173,9 @@ class Pitbox(System):
             super().wait_for_link()
 
     def start_far(self):
-        self.far = self.stage.start("pitbox-room", self.stage.programs / "bin/pitbox-room", "--no-auth",
-                                    "--port", self.far_port, "--store", self.stage.make_folder("room"))
+        self.far = self.stage.start("pitbox-room", self.stage.programs / "bin/pitbox-room",
+                                    "--no-auth", "--port", self.far_port,
+                                    "--store", self.stage.make_folder("room"))
         self.wait_for_port(self.far, self.far_port)
 
     def start_near(self):
@@ -242,8 +248,8 @@ url = "ws://127.0.0.1:{self.far_port}"
 class Nats(System):
     name = "nats"
     title = "NATS leaf node, JetStream"
-    durability = "file storage at both ends, fsync every 2 min (default); acknowledged once written " \
-                 "to the page cache"
+    durability = "file storage at both ends, fsync every 2 min (default); acknowledged once " \
+                 "written to the page cache"
     protocol = "nats"
     packages = ("nats-server",)
     sync = ""
@@ -329,8 +335,8 @@ leafnodes {{ remotes: [ {{ url: "nats-leaf://127.0.0.1:{self.far_port}" }} ] }}
         return None
 
     def read_far(self):
-        return self.run_sink("--from", "nats", "--to", f"127.0.0.1:{self.client_port}", "--expected",
-                             self.count_far() or 0)
+        return self.run_sink("--from", "nats", "--to", f"127.0.0.1:{self.client_port}",
+                             "--expected", self.count_far() or 0)
 
 
 class NatsSynced(Nats):
@@ -355,6 +361,7 @@ class Mosquitto(System):
     protocol = "mqtt"
     packages = ("mosquitto",)
     autosave = ""
+    reads_once = True
 
     @classmethod
     def version(cls):
@@ -410,8 +417,8 @@ bridge_protocol_version mqttv311
 class MosquittoSynced(Mosquitto):
     name = "mosquitto-sync"
     title = "mosquitto bridge, saved at each change"
-    durability = "autosave_on_changes, autosave_interval 1: everything is written and synced after " \
-                 "each change, but not before it is acknowledged"
+    durability = "autosave_on_changes, autosave_interval 1: everything is written and synced " \
+                 "after each change, but not before it is acknowledged"
     autosave = "autosave_on_changes true\nautosave_interval 1"
     has_outage = False
 
@@ -419,8 +426,8 @@ class MosquittoSynced(Mosquitto):
 class Rsyslog(System):
     name = "rsyslog"
     title = "rsyslog RELP, disk-assisted queue"
-    durability = "queue in memory, on disk beyond its high watermark, no fsync (defaults); base64, " \
-                 "since syslog is text"
+    durability = "queue in memory, on disk beyond its high watermark, no fsync (defaults); " \
+                 "base64, since syslog is text"
     protocol = "relp"
     packages = ("rsyslog", "rsyslog-relp")
     # Batches and a window of 128, the defaults, end each in a wait for a delayed acknowledgement of
@@ -428,6 +435,7 @@ class Rsyslog(System):
     common = 'queue.filename="cars" queue.maxDiskSpace="16g" queue.saveOnShutdown="on" ' \
              'queue.dequeueBatchSize="1024"'
     queue = f'queue.type="LinkedList" {common}'
+    quiet_s = 35  # It dials again after 30.
     LINE_BYTES = 1934  # A space, 1448 bytes in base64, the end of the line.
 
     @classmethod
@@ -448,7 +456,7 @@ class Rsyslog(System):
         self.far = self.start_daemon("rsyslog-far", f"""
 template(name="line" type="string" string="%msg%\\n")
 input(type="imrelp" address="127.0.0.1" port="{self.far_port}" ruleset="write")
-ruleset(name="write" {self.queue}) {{
+ruleset(name="write" queue.type="Direct") {{
   action(type="omfile" file="{self.arrived}" template="line")
 }}
 """)
