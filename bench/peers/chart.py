@@ -2,27 +2,23 @@
 
 from xml.sax.saxutils import escape
 
-WIDTH, LABEL, BAR, ROW, HEAD = 860, 250, 470, 22, 34
+WIDTH, LABEL, BAR, ROW, HEAD = 880, 290, 450, 22, 34
 OURS, THEIRS, INK, FAINT = "#c8102e", "#8a9099", "#1c2024", "#6a7078"
 
 
-def figure(system, scenario, key):
-    found = system["scenarios"].get(scenario, {})
-    return found.get(key)
-
-
 PANELS = (
-    ("Datagrams/s, stored and forwarded, on two cores (more is better)", "throughput",
-     "datagrams_per_second", "{:,.0f}"),
+    ("Datagrams/s, stored and forwarded, on the same cores (more is better)", "throughput",
+     "datagrams_per_second", "{datagrams_per_second:,.0f}"),
     ("Datagrams per CPU-second of the forwarder (more is better)", "throughput",
-     "datagrams_per_cpu_second", "{:,.0f}"),
+     "datagrams_per_cpu_second", "{datagrams_per_cpu_second:,.0f}"),
     ("Bytes on the wire per datagram of 1,448 (less is better)", "throughput",
-     "wire_bytes_per_datagram", "{:,.0f}"),
+     "wire_bytes_per_datagram", "{wire_bytes_per_datagram:,.0f}"),
     ("Seconds until level after 10 s without the far end (less is better)", "outage",
-     "level_seconds", "{:.1f}"),
+     "level_seconds", "{level_seconds:.1f}"),
     ("Acknowledged datagrams lost by SIGKILL of the forwarder (less is better)", "kill", "lost",
-     "{:,}"),
-    ("The same while the far end is away (less is better)", "kill_in_outage", "lost", "{:,}"),
+     "{lost:,} of {acknowledged:,}"),
+    ("The same while the far end is away (less is better)", "kill_in_outage", "lost",
+     "{lost:,} of {acknowledged:,}"),
 )
 
 
@@ -37,9 +33,10 @@ def panel(report, y, title, scenario, key, form):
         return [], y
     parts = [text(16, y + 20, title, 14, weight="bold")]
     y += HEAD
-    most = max((figure(each, scenario, key) or 0 for each in systems), default=0) or 1
+    most = max(each["scenarios"][scenario].get(key, 0) for each in systems) or 1
     for each in systems:
-        value = figure(each, scenario, key)
+        figures = each["scenarios"][scenario]
+        value = figures.get(key)
         parts.append(text(LABEL - 8, y + 15, each["title"], anchor="end"))
         if value is None:
             parts.append(text(LABEL + 4, y + 15, "no figure", colour=FAINT))
@@ -48,7 +45,7 @@ def panel(report, y, title, scenario, key, form):
             colour = OURS if each["name"] == "pitbox" else THEIRS
             parts.append(f'<rect x="{LABEL}" y="{y + 3}" width="{length:.1f}" height="{ROW - 6}" '
                          f'fill="{colour}"/>')
-            parts.append(text(LABEL + length + 6, y + 15, form.format(value), colour=INK))
+            parts.append(text(LABEL + length + 6, y + 15, form.format(**figures)))
         y += ROW
     return parts, y + 12
 

@@ -158,7 +158,7 @@ class Pitbox(System):
     def version(cls):
         log = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
                              text=True, check=False, cwd=pathlib.Path(__file__).parent)
-        return f"commit {log.stdout.strip()}" if log.stdout else "of this tree"
+        return f"Pitbox at commit {log.stdout.strip()}" if log.stdout else "Pitbox"
 
     def load_arguments(self):
         return super().load_arguments() + ["--queue-bytes", str(self.buffer_bytes // 2)]
