@@ -84,8 +84,8 @@ def wait_until_level(system, count):
 
 
 def read_when_quiet(system, sent):
-    """The far end's book, once it has all that was acknowledged, or nothing has come for a while. How
-    many there are does not say which: what was not acknowledged may arrive, too, or come twice."""
+    """The far end's book, once it has all that was acknowledged, or nothing has come for a while.
+    How many there are does not say which: what was not acknowledged may arrive, or come twice."""
     began = last = time.monotonic()
     best, is_read = None, False
     while True:
