@@ -165,7 +165,8 @@ Result<LoadSent> send_load(const std::string& url, Load& load, const LoadPace& p
   while (now < ends && !should_stop()) {
     std::size_t count = 0;
     if (speed == 0) {
-      count = kMessages;
+      count = pace.room ? std::min(kMessages, pace.room()) : kMessages;
+      if (count == 0) std::this_thread::sleep_for(kTick / 4);
     } else {
       const double cars_ns = std::chrono::duration<double, std::nano>(now - began).count() * speed;
       const auto moment = [&] {
@@ -183,6 +184,7 @@ Result<LoadSent> send_load(const std::string& url, Load& load, const LoadPace& p
     }
     if (Status status = burst.send(load, count); !status.ok()) return std::move(status).within(url);
     sent.datagrams += count;
+    if (pace.on_sent) pace.on_sent(sent.datagrams);
     if (speed != 0) std::this_thread::sleep_until(now + kTick);
     now = steady_clock::now();
   }

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -17,6 +18,10 @@ struct LoadPace {
   double samples_per_second = 0;  // Of all cars together; 0: as fast as it goes.
   double seconds = 60;
   bool with_gso = false;  // The kernel cuts one send into up to 44 datagrams.
+  // Both may be empty. As fast as it goes: for how many datagrams the receiver has room just now;
+  // it is asked before each send.
+  std::function<std::size_t()> room{};
+  std::function<void(std::uint64_t)> on_sent{};  // How many there were so far, after each send.
 };
 
 struct LoadSent {
