@@ -2,6 +2,7 @@
 of the forwarder loses. A figure that is known to be wrong is refused, with the reason."""
 
 import json
+import os
 import subprocess
 import time
 
@@ -230,12 +231,28 @@ def kill_forwarder(system, is_far_away):
 SCENARIOS = {"throughput": throughput, "outage": outage, "kill": kill,
              "kill_in_outage": kill_in_outage}
 
+# What others on the machine may take of its cores while something is timed. What a kill loses does
+# not depend on them.
+TIMED = ("throughput", "outage")
+OTHERS_SHARE_MAX = 0.05
 
-def measure(kind, scenario, seconds, root, programs, progress):
+
+def others_share(stage, began, before):
+    """Of all cores, what others took since then."""
+    spent = (time.monotonic() - began) * os.cpu_count()
+    return max(0.0, (stage.others_user_s() - before) / spent)
+
+
+def measure(kind, scenario, seconds, root, programs, progress, with_others=False):
     """One scenario on a stage of its own: its figures, or {"refused": WHY}."""
     with Stage(root, programs, progress) as stage:
         try:
-            return SCENARIOS[scenario](kind(stage), seconds)
+            began, before = time.monotonic(), stage.others_user_s()
+            figures = SCENARIOS[scenario](kind(stage), seconds)
+            share = figures["others_share"] = others_share(stage, began, before)
+            if scenario in TIMED and share > OTHERS_SHARE_MAX and not with_others:
+                raise Refused(f"others took {share:.0%} of the cores meanwhile")
+            return figures
         except Refused as reason:
             return {"refused": str(reason)}
         except (OSError, ValueError, subprocess.SubprocessError) as error:

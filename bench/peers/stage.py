@@ -5,6 +5,7 @@ import ctypes
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -101,6 +102,15 @@ class Stage:
         self.processes.append(process)
         return process
 
+    def others_user_s(self):
+        """User time of everything on the machine that this run did not start, since the boot. Time
+        in the kernel is left out: it writes to the disk on our behalf, too."""
+        words = pathlib.Path("/proc/stat").read_text().split(maxsplit=3)
+        ours = sum(resource.getrusage(who).ru_utime
+                   for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        ours += sum(process.user_s() for process in self.processes if process.is_running())
+        return (int(words[1]) + int(words[2])) / os.sysconf("SC_CLK_TCK") - ours
+
     def wait_for(self, what, condition, patience_s=10.0, every_s=0.005):
         until = time.monotonic() + patience_s
         while not condition():
@@ -147,11 +157,17 @@ class Process:
         text = self.log.read_text(errors="replace").strip()
         return text[-400:] if text else "it said nothing"
 
-    def processor_s(self):
-        """utime + stime of all its threads, to 10 ms."""
+    def times(self):
+        """utime and stime of all its threads, to 10 ms."""
         stat = pathlib.Path(f"/proc/{self.pid}/stat").read_text()
         words = stat[stat.rindex(")") + 1:].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        return [int(word) / os.sysconf("SC_CLK_TCK") for word in words[11:13]]
+
+    def processor_s(self):
+        return sum(self.times())
+
+    def user_s(self):
+        return self.times()[0]
 
 
 def free_port():
