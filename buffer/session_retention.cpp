@@ -138,7 +138,7 @@ Status SessionStore::bury(const Uuid& session, std::vector<NewEvent> events,
   if (first.counters) count(*first.counters);
   auto journal = add_to_ended(session, 0, first);
   if (!journal.ok()) return journal.status();
-  const Status finished =
+  Status finished =
       finish_addition(std::move(journal).take(), "tombstones of a session that is over");
   if (finished.ok()) state_->note_answered(evicted);
   return finished;
