@@ -9,9 +9,7 @@
 
 #include <csignal>
 
-#include "buffer/events.h"
 #include "buffer/journal_reader.h"
-#include "buffer/journal_removal.h"
 #include "proto/sqlite.h"
 #include "tests/buffer/session_store_rig.h"
 
@@ -327,100 +325,6 @@ TEST_F(Store, ACompleteSessionIsAskedAboutAgainInARoomThatWasOpenedAnew) {
   ASSERT_TRUE(store_->set_complete(session, {kRoom.url, 2}).ok());
   open();
   EXPECT_EQ(incomplete(), 0U);
-}
-
-// Batches were deleted because the room had them, and the disk was too full to tell box.db.
-TEST_F(Store, ASessionThatIsAskedAboutAgainDoesNotOfferWhatIsDeleted) {
-  begin();
-  given_commits(4);
-  const Uuid session = journal_->session().id;
-  const fs::path file = journal_->file();
-  end();
-  ASSERT_TRUE(store_->set_complete(session, kRoom).ok());
-  close();
-  ASSERT_TRUE(remove_batches(file, {{1, 2}}).ok());
-  open();
-  ASSERT_EQ(store_->see_room({kRoom.url, 2}).value(), 1U);
-  const auto heads = store_->heads(nullptr);
-  ASSERT_TRUE(heads.ok());
-  ASSERT_EQ(heads.value().sessions.size(), 1U);
-  RangeSet gone;
-  gone.add(Range{1, 2});
-  EXPECT_EQ(heads.value().sessions[0].files.at(0).removed, gone);
-  close();
-  open();
-  EXPECT_EQ(store_->heads(nullptr).value().sessions[0].files.at(0).removed, gone) << "for good";
-}
-
-TEST_F(Store, ASessionThatGetsTombstonesAfterItWasCompleteDoesNotOfferWhatIsDeleted) {
-  begin();
-  given_commits(4);
-  const Uuid session = journal_->session().id;
-  const std::uint64_t incarnation = journal_->incarnation();
-  const fs::path file = journal_->file();
-  end();
-  ASSERT_TRUE(store_->set_complete(session, kRoom).ok());
-  close();
-  ASSERT_TRUE(remove_batches(file, {{1, 2}}).ok());
-  open();
-  EvictedRanges evicted;
-  evicted[incarnation].add(Range{3, 3});
-  ASSERT_TRUE(store_
-                  ->bury(session, {clock_anchor_event(read_clock(system_clock()))}, evicted,
-                         [](Counters&) {})
-                  .ok());
-  RangeSet gone;
-  gone.add(Range{1, 2});
-  EXPECT_EQ(store_->heads(nullptr).value().sessions[0].files.at(0).removed, gone);
-}
-
-// Of a file that a crash kept from box.db it is learned at the same start that it has tombstones.
-TEST_F(Store, WhatIsDeletedIsLearnedBesideTombstonesThatBoxDbDoesNotKnow) {
-  begin();
-  given_commits(4);
-  const Uuid session = journal_->session().id;
-  const std::uint64_t incarnation = journal_->incarnation();
-  const fs::path file = journal_->file();
-  end();
-  EvictedRanges evicted;
-  evicted[incarnation].add(Range{3, 3});
-  const NewEvent anchor = clock_anchor_event(read_clock(system_clock()));
-  const NewEvent tombstone = tombstone_event(
-      {.incarnation = incarnation, .range = {3, 3}, .reason = "disk_full", .records = 1}, 1);
-  ASSERT_TRUE(store_->bury(session, {anchor, tombstone}, evicted, [](Counters&) {}).ok());
-  close();
-  ASSERT_TRUE(remove_batches(file, {{1, 2}}).ok());
-  auto box = Database::open(root_ / "box.db", Database::Mode::kReadWrite);
-  ASSERT_TRUE(box.ok()) << box.status().message();
-  ASSERT_TRUE(box.value().exec("DELETE FROM files WHERE number = 2").ok());
-  ASSERT_TRUE(box.value().exec("DELETE FROM evicted").ok());
-  box = Status(Code::kRejected, "closed");
-  open();
-  const auto heads = store_->heads(nullptr);
-  ASSERT_TRUE(heads.ok());
-  const FileHead& head = heads.value().sessions.at(0).files.at(0);
-  RangeSet gone;
-  gone.add(Range{1, 2});
-  EXPECT_EQ(head.removed, gone);
-  EXPECT_EQ(head.evicted, evicted.at(incarnation));
-}
-
-// A file that took over says what the tombstones before it answered for; that they are still there
-// it does not know.
-TEST_F(Store, WhatIsOnlyCarriedOnAsEvictedIsUnanswered) {
-  begin();
-  given_commits(4);
-  const std::uint64_t incarnation = journal_->incarnation();
-  Commit carry = carry_of(4);
-  carry.evicted[incarnation].add(Range{2, 3});
-  auto next = store_->replace(std::move(journal_), carry, 0, "test");
-  ASSERT_TRUE(next.ok()) << next.status().message();
-  journal_ = std::move(next).take();
-  ASSERT_TRUE(remove_batches(store_->retained(journal_.get()).at(0).file, {{2, 3}}).ok());
-  restart();
-  RangeSet lost;
-  lost.add(Range{2, 3});
-  EXPECT_EQ(store_->retained(journal_.get()).at(0).unanswered, lost);
 }
 
 TEST_F(Store, SessionsAreInTheOrderOfTheirBeginningWhateverTheClockSaid) {

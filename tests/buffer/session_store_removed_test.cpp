@@ -1,0 +1,115 @@
+// Batches that are gone from a file, and tombstones that answer for them: what the store knows of
+// it after box.db could not be told, or an older copy was put back. Real files.
+
+#include <gtest/gtest.h>
+
+#include "buffer/events.h"
+#include "buffer/journal_removal.h"
+#include "buffer/session_store.h"
+#include "proto/sqlite.h"
+#include "tests/buffer/session_store_rig.h"
+
+namespace pitbox {
+namespace {
+
+const RoomIdentity kRemovedRoom{.url = "ws://room", .store = 1};
+
+class StoreRemoved : public SessionStoreRig {
+ protected:
+  // With batches 1..4.
+  void given_ended_session() {
+    begin();
+    given_commits(4);
+    session_ = journal_->session().id;
+    incarnation_ = journal_->incarnation();
+    file_ = journal_->file();
+    end();
+  }
+
+  Uuid session_;
+  std::uint64_t incarnation_ = 0;
+  fs::path file_;
+};
+
+// Batches were deleted because the room had them, and the disk was too full to tell box.db.
+TEST_F(StoreRemoved, ASessionThatIsAskedAboutAgainDoesNotOfferWhatIsDeleted) {
+  given_ended_session();
+  ASSERT_TRUE(store_->set_complete(session_, kRemovedRoom).ok());
+  close();
+  ASSERT_TRUE(remove_batches(file_, {{1, 2}}).ok());
+  open();
+  ASSERT_EQ(store_->see_room({kRemovedRoom.url, 2}).value(), 1U);
+  const auto heads = store_->heads(nullptr);
+  ASSERT_TRUE(heads.ok());
+  ASSERT_EQ(heads.value().sessions.size(), 1U);
+  RangeSet gone;
+  gone.add(Range{1, 2});
+  EXPECT_EQ(heads.value().sessions[0].files.at(0).removed, gone);
+  close();
+  open();
+  EXPECT_EQ(store_->heads(nullptr).value().sessions[0].files.at(0).removed, gone) << "for good";
+}
+
+TEST_F(StoreRemoved, ASessionThatGetsTombstonesAfterItWasCompleteDoesNotOfferWhatIsDeleted) {
+  given_ended_session();
+  ASSERT_TRUE(store_->set_complete(session_, kRemovedRoom).ok());
+  close();
+  ASSERT_TRUE(remove_batches(file_, {{1, 2}}).ok());
+  open();
+  EvictedRanges evicted;
+  evicted[incarnation_].add(Range{3, 3});
+  ASSERT_TRUE(store_
+                  ->bury(session_, {clock_anchor_event(read_clock(system_clock()))}, evicted,
+                         [](Counters&) {})
+                  .ok());
+  RangeSet gone;
+  gone.add(Range{1, 2});
+  EXPECT_EQ(store_->heads(nullptr).value().sessions[0].files.at(0).removed, gone);
+}
+
+// Of a file that a crash kept from box.db it is learned at the same start that it has tombstones.
+TEST_F(StoreRemoved, WhatIsDeletedIsLearnedBesideTombstonesThatBoxDbDoesNotKnow) {
+  given_ended_session();
+  EvictedRanges evicted;
+  evicted[incarnation_].add(Range{3, 3});
+  const NewEvent anchor = clock_anchor_event(read_clock(system_clock()));
+  const NewEvent tombstone = tombstone_event(
+      {.incarnation = incarnation_, .range = {3, 3}, .reason = "disk_full", .records = 1}, 1);
+  ASSERT_TRUE(store_->bury(session_, {anchor, tombstone}, evicted, [](Counters&) {}).ok());
+  close();
+  ASSERT_TRUE(remove_batches(file_, {{1, 2}}).ok());
+  auto box = Database::open(root_ / "box.db", Database::Mode::kReadWrite);
+  ASSERT_TRUE(box.ok()) << box.status().message();
+  ASSERT_TRUE(box.value().exec("DELETE FROM files WHERE number = 2").ok());
+  ASSERT_TRUE(box.value().exec("DELETE FROM evicted").ok());
+  box = Status(Code::kRejected, "closed");
+  open();
+  const auto heads = store_->heads(nullptr);
+  ASSERT_TRUE(heads.ok());
+  const FileHead& head = heads.value().sessions.at(0).files.at(0);
+  RangeSet gone;
+  gone.add(Range{1, 2});
+  EXPECT_EQ(head.removed, gone);
+  EXPECT_EQ(head.evicted, evicted.at(incarnation_));
+}
+
+// A file that took over says what the tombstones before it answered for; that they are still there
+// it does not know.
+TEST_F(StoreRemoved, WhatIsOnlyCarriedOnAsEvictedIsUnanswered) {
+  begin();
+  given_commits(4);
+  const std::uint64_t incarnation = journal_->incarnation();
+  Commit carry = carry_of(4);
+  carry.evicted[incarnation].add(Range{2, 3});
+  auto next = store_->replace(std::move(journal_), carry, 0, "test");
+  ASSERT_TRUE(next.ok()) << next.status().message();
+  journal_ = std::move(next).take();
+  ASSERT_TRUE(remove_batches(store_->retained(journal_.get()).at(0).file, {{2, 3}}).ok());
+  restart();
+  RangeSet lost;
+  lost.add(Range{2, 3});
+  EXPECT_EQ(store_->retained(journal_.get()).at(0).unanswered, lost);
+}
+
+}  // namespace
+}  // namespace pitbox
