@@ -67,6 +67,7 @@ Result<bool> EndedRekeying::step(const ClockReading& clock, BootNs now) {
     if (journal_ != nullptr) static_cast<void>(finish().ok());
     return written;
   }
+  answered_[incarnation_].add_all(answered);
   if (!is_done) return false;
   if (Status finished = finish(); !finished.ok()) return finished;
   return true;
@@ -92,7 +93,8 @@ Status EndedRekeying::write(Commit commit) {
 }
 
 Status EndedRekeying::finish() {
-  return store_.finish_addition(std::move(journal_), "journaled again after the session was over");
+  return store_.finish_addition(std::move(journal_), "journaled again after the session was over",
+                                answered_);
 }
 
 }  // namespace pitbox

@@ -44,6 +44,7 @@ class EndedRekeying {
   std::unique_ptr<Rekeying> copying_;
   Commit carry_;                      // Until the file is made.
   std::unique_ptr<Journal> journal_;  // Null: nothing is written yet.
+  EvictedRanges answered_;            // By what is written.
   std::optional<ClockReading> anchor_;
 };
 

@@ -328,7 +328,8 @@ Status SessionStore::State::reconcile() {
 }
 
 // What box.db says tombstones answer for, and no journal of the session does: they went with an
-// older copy of the one that told. What such a copy has again is to be sent again.
+// older copy of the one that told. What such a copy has again is to be sent again; what the room
+// holds needs no other answer.
 namespace {
 
 // What the tombstones that are in the file answer for. JournalReader::evicted() carries on what
@@ -379,13 +380,17 @@ Status SessionStore::State::find_unanswered() {
     open.remove_all(session->second.answered[incarnation]);
     if (open.empty()) continue;
     recounted.insert(file.session);
-    const RangeSet again = still_held(path_of(file), open);
-    open.remove_all(again);
+    RangeSet none = still_held(path_of(file), open);
+    for (const Range& range : open.ranges()) {
+      for (const Range& held : file.acknowledged.within(range)) none.add(held);
+    }
+    open.remove_all(none);
     if (!open.empty()) unanswered[incarnation] = std::move(open);
-    if (again.empty()) continue;
+    if (none.empty()) continue;
     change.files.push_back(file);
-    change.files.back().evicted.remove_all(again);
+    change.files.back().evicted.remove_all(none);
     change.gone_of.push_back(incarnation);
+    disbelieved[incarnation] = std::move(none);
   }
   return change.files.empty() ? Status() : put(change);
 }

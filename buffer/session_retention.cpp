@@ -138,10 +138,8 @@ Status SessionStore::bury(const Uuid& session, std::vector<NewEvent> events,
   if (first.counters) count(*first.counters);
   auto journal = add_to_ended(session, 0, first);
   if (!journal.ok()) return journal.status();
-  Status finished =
-      finish_addition(std::move(journal).take(), "tombstones of a session that is over");
-  if (finished.ok()) state_->note_answered(evicted);
-  return finished;
+  return finish_addition(std::move(journal).take(), "tombstones of a session that is over",
+                         evicted);
 }
 
 Result<Commit> SessionStore::carry_of_ended(const Uuid& session) const {
@@ -178,7 +176,8 @@ Result<std::unique_ptr<Journal>> SessionStore::add_to_ended(const Uuid& session,
   return Journal::create(options, incarnation, first);
 }
 
-Status SessionStore::finish_addition(std::unique_ptr<Journal> journal, std::string_view reason) {
+Status SessionStore::finish_addition(std::unique_ptr<Journal> journal, std::string_view reason,
+                                     const EvictedRanges& answered) {
   State& state = *state_;
   FileRecord file;
   file.incarnation = journal->incarnation();
@@ -199,7 +198,10 @@ Status SessionStore::finish_addition(std::unique_ptr<Journal> journal, std::stri
   if (std::exchange(record.complete, false)) state.note_gone(file.session, change);
   change.sessions.push_back(std::move(record));
   Status status = state.put(change);
-  if (status.ok()) return state.learn_evicted(evicted);
+  if (status.ok()) {
+    state.note_answered(answered);
+    return state.learn_evicted(evicted);
+  }
   // Nobody was told of it.
   remove_journal(path);
   return status;

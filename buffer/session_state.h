@@ -42,6 +42,8 @@ struct SessionStore::State {
   RoomIdentity seen;  // The latest.
   // By incarnation: RetainedFile::unanswered. As the files say it when the store is opened.
   std::map<std::uint64_t, RangeSet> unanswered;
+  // By incarnation: what files carry on as evicted, and no tombstone answers for, nor has to.
+  std::map<std::uint64_t, RangeSet> disbelieved;
   // Sessions of which tombstones went: what their counters say of them may be another number.
   std::set<Uuid> recounted;
 

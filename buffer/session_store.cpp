@@ -231,6 +231,8 @@ void SessionStore::State::note_answered(const EvictedRanges& evicted) {
   for (const auto& [incarnation, ranges] : evicted) {
     const auto open = unanswered.find(incarnation);
     if (open != unanswered.end()) open->second.remove_all(ranges);
+    const auto others = disbelieved.find(incarnation);
+    if (others != disbelieved.end()) others->second.remove_all(ranges);
   }
 }
 
@@ -240,7 +242,11 @@ Status SessionStore::State::learn_evicted(const EvictedRanges& evicted) {
     const auto found = known.files.find(incarnation);
     if (found == known.files.end()) continue;
     FileRecord file = found->second;
-    file.evicted.add_all(ranges);
+    RangeSet told = ranges;
+    if (const auto others = disbelieved.find(incarnation); others != disbelieved.end()) {
+      told.remove_all(others->second);
+    }
+    file.evicted.add_all(told);
     if (file.evicted == found->second.evicted) continue;
     change.files.push_back(std::move(file));
     change.gone_of.push_back(incarnation);

@@ -123,8 +123,9 @@ class SessionStore {
   Result<Commit> carry_of_ended(const Uuid& session) const;
   Result<std::unique_ptr<Journal>> add_to_ended(const Uuid& session, std::uint64_t rekeyed_from,
                                                 const Commit& first);
-  // A journal that broke counts up to its last good commit.
-  Status finish_addition(std::unique_ptr<Journal> journal, std::string_view reason);
+  // A journal that broke counts up to its last good commit. `answered`: by its own tombstones.
+  Status finish_addition(std::unique_ptr<Journal> journal, std::string_view reason,
+                         const EvictedRanges& answered);
   const std::filesystem::path& directory() const;
 
   // The greatest consumed position of `ring_id` over the session's files and the store's own memory

@@ -111,5 +111,54 @@ TEST_F(StoreRemoved, WhatIsOnlyCarriedOnAsEvictedIsUnanswered) {
   EXPECT_EQ(store_->retained(journal_.get()).at(0).unanswered, lost);
 }
 
+// The tombstones went with an older copy that has the batches again, and the file that took over
+// from it, which carries on that there were some, is itself taken over from.
+TEST_F(StoreRemoved, WhatAnOlderCopyHasAgainIsToBeSentWhateverIsCarriedOn) {
+  begin();
+  given_commits(4);
+  const std::uint64_t incarnation = journal_->incarnation();
+  Commit carry = carry_of(4);
+  carry.evicted[incarnation].add(Range{2, 3});
+  auto next = store_->replace(std::move(journal_), carry, 0, "test");
+  ASSERT_TRUE(next.ok()) << next.status().message();
+  journal_ = std::move(next).take();
+  given_commits(1);
+  const fs::path copy = journal_->file().string() + ".copy";
+  const fs::path live = journal_->file();
+  close();
+  fs::copy_file(live, copy);
+  fs::rename(copy, live);
+  restart();
+  ASSERT_EQ(count_files(), 3U) << "a copy is not appended to";
+  EXPECT_TRUE(store_->retained(journal_.get()).at(0).evicted.empty());
+  restart();
+  EXPECT_TRUE(store_->retained(journal_.get()).at(0).evicted.empty());
+}
+
+// Carried on likewise, but the room has them, and they are deleted here: nothing is left to tell.
+TEST_F(StoreRemoved, WhatTheRoomHoldsNeedsNoTombstone) {
+  begin();
+  given_commits(4);
+  const std::uint64_t incarnation = journal_->incarnation();
+  Commit carry = carry_of(4);
+  carry.evicted[incarnation].add(Range{2, 3});
+  auto next = store_->replace(std::move(journal_), carry, 0, "test");
+  ASSERT_TRUE(next.ok()) << next.status().message();
+  journal_ = std::move(next).take();
+  RangeSet held;
+  held.add(Range{1, 4});
+  ASSERT_TRUE(store_
+                  ->acknowledge({.session = journal_->session().id,
+                                 .incarnation = incarnation,
+                                 .ranges = held,
+                                 .store = kRemovedRoom.store})
+                  .ok());
+  ASSERT_TRUE(remove_batches(store_->retained(journal_.get()).at(0).file, {{2, 3}}).ok());
+  restart();
+  const RetainedFile file = store_->retained(journal_.get()).at(0);
+  EXPECT_TRUE(file.unanswered.empty());
+  EXPECT_TRUE(file.evicted.empty()) << "or nobody would notice if the room lost them";
+}
+
 }  // namespace
 }  // namespace pitbox
