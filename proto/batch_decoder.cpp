@@ -8,6 +8,7 @@
 #include "proto/byte_reader.h"
 #include "proto/check.h"
 #include "proto/column.h"
+#include "proto/few_rows.h"
 #include "proto/rice.h"
 #include "proto/zstd_frame.h"
 
@@ -81,7 +82,8 @@ class BatchDecoder {
   Result<DecodedBatch> finish();
 
  private:
-  bool take_times(std::vector<std::int64_t>& times, TimeOrigin& origin, GroupMode mode);
+  bool take_times(std::span<std::int64_t> times, GroupMode mode);
+  void restore_times(std::span<std::int64_t> times, TimeOrigin& origin);
   bool take_column(StorageType type, std::span<std::byte> column, GroupMode mode);
 
   DecodedBatch batch_;
@@ -95,7 +97,7 @@ class BatchDecoder {
 
 Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
   const std::uint8_t mode_byte = stream_.take_byte();
-  if (!stream_.ok() || mode_byte > static_cast<std::uint8_t>(GroupMode::kChosen)) {
+  if (!stream_.ok() || mode_byte > static_cast<std::uint8_t>(GroupMode::kFew)) {
     return corrupt_batch("a group of unknown mode");
   }
   const auto mode = static_cast<GroupMode>(mode_byte);
@@ -103,16 +105,13 @@ Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
   hasher_.add_u64(rows);
   GroupColumns group;
   group.definition = std::move(definition);
-  if (group.definition->has_source_time()) {
-    group.source_ns.resize(rows);
-    if (!take_times(group.source_ns, source_origin_, mode)) {
-      return corrupt_batch("bad source times");
-    }
-  }
+  group.source_ns.resize(group.definition->has_source_time() ? rows : 0);
   group.receive_ns.resize(rows);
-  if (!take_times(group.receive_ns, receive_origin_, mode)) {
-    return corrupt_batch("bad receive times");
-  }
+  if (!take_times(group.source_ns, mode)) return corrupt_batch("bad source times");
+  if (!take_times(group.receive_ns, mode)) return corrupt_batch("bad receive times");
+  if (mode == GroupMode::kFew) add_times(group.receive_ns, group.source_ns);
+  restore_times(group.source_ns, source_origin_);
+  restore_times(group.receive_ns, receive_origin_);
   group.columns.reserve(group.definition->channels().size());
   for (const Channel& channel : group.definition->channels()) {
     auto& column = group.columns.emplace_back(rows * width_of(channel.type));
@@ -127,18 +126,20 @@ Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
   return {};
 }
 
-bool BatchDecoder::take_times(std::vector<std::int64_t>& times, TimeOrigin& origin,
-                              GroupMode mode) {
-  const std::span<std::int64_t> all(times);
-  if (!take_column(StorageType::kI64, std::as_writable_bytes(all), mode)) return false;
-  shift_times(all, origin.current());
+bool BatchDecoder::take_times(std::span<std::int64_t> times, GroupMode mode) {
+  return times.empty() || take_column(StorageType::kI64, std::as_writable_bytes(times), mode);
+}
+
+void BatchDecoder::restore_times(std::span<std::int64_t> times, TimeOrigin& origin) {
+  if (times.empty()) return;
+  shift_times(times, origin.current());
   origin.next(times.front());
-  hasher_.add(std::as_bytes(all));
-  return true;
+  hasher_.add(std::as_bytes(times));
 }
 
 bool BatchDecoder::take_column(StorageType type, std::span<std::byte> column, GroupMode mode) {
   if (mode == GroupMode::kChosen) return columns_.decode(type, column);
+  if (mode == GroupMode::kFew) return take_few(stream_, type, column);
   const auto planes = stream_.take(column.size());
   if (planes.empty()) return false;
   restore_byte_planes(planes, width_of(type), column);

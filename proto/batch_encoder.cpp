@@ -7,6 +7,7 @@
 #include "proto/bit_shuffle.h"
 #include "proto/check.h"
 #include "proto/column.h"
+#include "proto/few_rows.h"
 #include "proto/transpose.h"
 #include "proto/zstd_frame.h"
 
@@ -14,7 +15,7 @@ namespace pitbox {
 namespace {
 
 // With so few rows a choice per column costs more than it saves.
-constexpr std::size_t kPlainRows = 2;
+constexpr std::size_t kFewRows = 2;
 
 // Below this a zstd frame's own header eats what it could gain.
 constexpr std::size_t kLeastCompressedBytes = 48;
@@ -27,9 +28,11 @@ class BatchEncoder {
   EncodedBatch finish();
 
  private:
-  void add_times(std::span<const std::int64_t> times, TimeOrigin& origin, GroupMode mode);
-  void add_column(StorageType type, std::span<const std::byte> column, GroupMode mode,
-                  ColumnMemory* memory);
+  void take_times(std::span<const std::int64_t> times, TimeOrigin& origin,
+                  std::vector<std::int64_t>& shifted);
+  void append_columns(const Definition& definition, GroupMode mode);
+  void append_column(StorageType type, std::span<const std::byte> column, GroupMode mode,
+                     ColumnMemory* memory);
 
   BatchMemory* const memory_;
   words::Batch message_;
@@ -40,7 +43,9 @@ class BatchEncoder {
   ColumnEncoder columns_{stream_, dense_};
   TimeOrigin source_origin_;
   TimeOrigin receive_origin_;
-  std::vector<std::int64_t> times_;
+  // Of the group being added.
+  std::vector<std::int64_t> source_times_;  // Empty if it has none.
+  std::vector<std::int64_t> receive_times_;
   std::vector<std::byte> transposed_;
 };
 
@@ -54,22 +59,20 @@ void BatchEncoder::add(const GroupRows& group) {
   hasher_.add(std::as_bytes(std::span(definition.name())));
   hasher_.add_u64(rows);
 
-  const GroupMode mode = rows <= kPlainRows ? GroupMode::kPlain : GroupMode::kChosen;
-  stream_.push_back(static_cast<char>(mode));
-  if (definition.has_source_time()) add_times(group.source_ns, source_origin_, mode);
-  add_times(group.receive_ns, receive_origin_, mode);
-
+  take_times(group.source_ns, source_origin_, source_times_);
+  take_times(group.receive_ns, receive_origin_, receive_times_);
   transposed_.resize(group.rows.size());
   transpose_rows(definition, group.rows, transposed_);
-  std::span<const std::byte> rest(transposed_);
-  ColumnMemory* memory = memory_ == nullptr ? nullptr : memory_->of(definition).data();
-  for (const Channel& channel : definition.channels()) {
-    const auto column = rest.first(rows * width_of(channel.type));
-    rest = rest.subspan(column.size());
-    add_column(channel.type, column, mode, memory);
-    if (memory != nullptr) ++memory;
-  }
   hasher_.add(transposed_);
+
+  const std::size_t start = stream_.size();
+  append_columns(definition, rows <= kFewRows ? GroupMode::kFew : GroupMode::kChosen);
+  const std::size_t plain =
+      1 + (source_times_.size() + rows) * sizeof(std::int64_t) + transposed_.size();
+  if (rows <= kFewRows && stream_.size() - start > plain) {
+    stream_.resize(start);
+    append_columns(definition, GroupMode::kPlain);
+  }
 
   const auto [first, last] = std::minmax_element(group.receive_ns.begin(), group.receive_ns.end());
   const bool is_first = batch_.rows == 0;
@@ -80,17 +83,37 @@ void BatchEncoder::add(const GroupRows& group) {
   batch_.definitions.push_back(group.definition);
 }
 
-void BatchEncoder::add_times(std::span<const std::int64_t> times, TimeOrigin& origin,
-                             GroupMode mode) {
+void BatchEncoder::take_times(std::span<const std::int64_t> times, TimeOrigin& origin,
+                              std::vector<std::int64_t>& shifted) {
+  shifted.assign(times.begin(), times.end());
+  if (times.empty()) return;
   hasher_.add(std::as_bytes(times));
-  times_.assign(times.begin(), times.end());
-  shift_times(times_, 0 - origin.next(times.front()));
-  add_column(StorageType::kI64, std::as_bytes(std::span(times_)), mode, nullptr);
+  shift_times(shifted, 0 - origin.next(times.front()));
 }
 
-void BatchEncoder::add_column(StorageType type, std::span<const std::byte> column, GroupMode mode,
-                              ColumnMemory* memory) {
+void BatchEncoder::append_columns(const Definition& definition, GroupMode mode) {
+  const std::size_t rows = receive_times_.size();
+  stream_.push_back(static_cast<char>(mode));
+  if (mode == GroupMode::kFew) subtract_times(receive_times_, source_times_);
+  for (const auto* times : {&source_times_, &receive_times_}) {
+    if (times->empty()) continue;
+    append_column(StorageType::kI64, std::as_bytes(std::span(*times)), mode, nullptr);
+  }
+  if (mode == GroupMode::kFew) add_times(receive_times_, source_times_);
+  std::span<const std::byte> rest(transposed_);
+  ColumnMemory* memory = memory_ == nullptr ? nullptr : memory_->of(definition).data();
+  for (const Channel& channel : definition.channels()) {
+    const auto column = rest.first(rows * width_of(channel.type));
+    rest = rest.subspan(column.size());
+    append_column(channel.type, column, mode, memory);
+    if (memory != nullptr) ++memory;
+  }
+}
+
+void BatchEncoder::append_column(StorageType type, std::span<const std::byte> column,
+                                 GroupMode mode, ColumnMemory* memory) {
   if (mode == GroupMode::kChosen) return columns_.encode(type, column, memory);
+  if (mode == GroupMode::kFew) return append_few(stream_, type, column);
   append_byte_planes(stream_, column, width_of(type));
 }
 

@@ -12,7 +12,7 @@
 
 namespace pitbox {
 
-enum class GroupMode : std::uint8_t { kPlain = 0, kChosen = 1 };
+enum class GroupMode : std::uint8_t { kPlain = 0, kChosen = 1, kFew = 2 };
 
 // Decoded size of a group as the limits count it.
 inline std::size_t counted_bytes(const Definition& definition, std::size_t rows) {
@@ -41,6 +41,20 @@ class TimeOrigin {
 inline void shift_times(std::span<std::int64_t> times, std::uint64_t amount) {
   for (std::int64_t& time : times) {
     time = static_cast<std::int64_t>(static_cast<std::uint64_t>(time) + amount);
+  }
+}
+
+// Adds to every time its other one, modulo 2^64, or subtracts it; nothing if there are no others.
+inline void add_times(std::span<std::int64_t> times, std::span<const std::int64_t> others) {
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    times[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(times[i]) +
+                                         static_cast<std::uint64_t>(others[i]));
+  }
+}
+inline void subtract_times(std::span<std::int64_t> times, std::span<const std::int64_t> others) {
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    times[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(times[i]) -
+                                         static_cast<std::uint64_t>(others[i]));
   }
 }
 

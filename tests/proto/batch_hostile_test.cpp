@@ -262,6 +262,29 @@ TEST(HostileColumn, MayUseOnlyChoicesThatFormatMdAllows) {
   EXPECT_FALSE(accepts_column(kInt, bytes({0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0x1F})));  // Wide seed.
 }
 
+TEST(HostileColumn, HoldsDifferencesToTheirWord) {
+  const auto accepts = [](StorageType type, const std::string& column) {
+    const auto definition = define("g", {type});
+    words::Batch message;
+    message.add_definitions(definition->prefix());
+    message.add_rows(2);
+    // Mode 2; receive times 0, 0; then the column.
+    message.set_plain(bytes({2, 0, 0}) + column);
+    GroupRows known;
+    known.definition = definition;
+    return decode_batch("1", message.SerializeAsString(), knows({known})).ok();
+  };
+  EXPECT_TRUE(accepts(StorageType::kI8, bytes({0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0})));
+  EXPECT_FALSE(accepts(StorageType::kI8, bytes({0xFF, 0xFF, 0xFF, 0xFF, 0x1F, 0})));
+  EXPECT_FALSE(accepts(StorageType::kU32, bytes({0, 0xFF, 0xFF, 0xFF, 0xFF, 0x1F})));
+  EXPECT_TRUE(accepts(StorageType::kU64, bytes({0, 0xFF, 0xFF, 0xFF, 0xFF, 0x1F})));
+  EXPECT_FALSE(accepts(StorageType::kU64, bytes({0})));
+  EXPECT_FALSE(accepts(StorageType::kU64, bytes({0, 0x80})));
+  EXPECT_FALSE(accepts(StorageType::kU64, bytes({0, 0, 0})));
+  EXPECT_TRUE(accepts(StorageType::kF32, std::string(8, '\x7F')));
+  EXPECT_FALSE(accepts(StorageType::kF32, std::string(7, '\x7F')));
+}
+
 TEST(HostileColumn, MayHaveAnExceptionInEveryEighthRowAtMostAndInsideTheColumn) {
   constexpr auto kFloat = StorageType::kF32;
   const auto with = [](const std::string& exceptions) {

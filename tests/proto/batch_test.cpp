@@ -354,5 +354,41 @@ TEST(Batch, HasTheBytesThatFormatMdDescribes) {
   EXPECT_EQ(encoded.hash.hex(), "95c9267520725922b13ff01ca0dd0c9c");
 }
 
+TEST(Batch, HasTheBytesThatFormatMdDescribesForFewRows) {
+  const DefinitionPtr definition =
+      define("a", {StorageType::kI16, StorageType::kF32, StorageType::kU8}, TimeBase::kUtc);
+  GroupRows group =
+      group_of(definition, {column_of<std::int16_t>({-100, 103}), column_of<float>({0.1F, 0.2F}),
+                            column_of<std::uint8_t>({5, 200})});
+  group.source_ns = {1'000, 51'000};
+  group.receive_ns = {501'000, 551'300};
+  const auto encoded = round_trip({group});
+  // Mode; source times 1000, + 50000; delays 500000, + 300; -100, + 203; planes of two floats;
+  // 5, + 195.
+  EXPECT_EQ(hex_of(encoded.blob),
+            "0a084684fcbf33f5e1441201022a1a"
+            "02"
+            "d00fa08d06"
+            "c0843dd804"
+            "c7019603"
+            "cdcdcccccc4c3d3e"
+            "0a8603");
+}
+
+TEST(Batch, KeepsNoiseAsItIsWhereDifferencesWouldBeLonger) {
+  std::mt19937_64 random(1);
+  for (const StorageType type : {StorageType::kI64, StorageType::kU64, StorageType::kU32}) {
+    std::vector<StorageType> types(40, type);
+    std::vector<Bytes> columns;
+    std::size_t raw = 0;
+    for (std::size_t c = 0; c < types.size(); ++c) {
+      columns.push_back(column_of(type, {random(), random()}));
+      raw += columns.back().size();
+    }
+    const auto encoded = round_trip({group_of(define("noise", types), columns)});
+    EXPECT_LT(encoded.blob.size(), raw + 48) << to_string(type);
+  }
+}
+
 }  // namespace
 }  // namespace pitbox
