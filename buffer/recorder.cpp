@@ -73,7 +73,7 @@ std::size_t Recorder::step(BootNs now) {
   work += take_command(now);
   if (state_ != RecorderState::kHolding) {
     work += take_reports(now);
-    if (!is_making_room_) work += read_sources(now);
+    if (!is_making_room_) work += look_at_sources(now);
     work += finish_boundary(now);
     work += rekey(now);
     if (state_ != RecorderState::kHolding) work += make_room(now);
@@ -92,7 +92,7 @@ std::size_t Recorder::step(BootNs now) {
 
 BootNs Recorder::next_deadline() const {
   if (state_ == RecorderState::kHolding) return retry_ns_;
-  BootNs next = journal_ != nullptr ? due_ns_ : kNever;
+  BootNs next = journal_ != nullptr ? std::min(due_ns_, look_ns_) : kNever;
   const bool has_to_look = is_making_room_ || look_for_lost_ || look_for_interrupted_;
   if (has_to_look) next = std::min(next, space_due_);
   if (seen_due_ || completed_due_) next = std::min(next, completions_at_);
@@ -122,6 +122,17 @@ Status Recorder::stop(BootNs now) {
   // What could not be committed is in the rings.
   if (state_ == RecorderState::kHolding) return Status(Code::kTryAgain, error_);
   return {};
+}
+
+// While messages come the rings are looked at every now and then, unwoken.
+std::size_t Recorder::look_at_sources(BootNs now) {
+  const std::size_t read = read_sources(now);
+  if (read > 0) {
+    look_ns_ = now + to_ns(patience());
+  } else if (now >= look_ns_) {
+    look_ns_ = kNever;
+  }
+  return read;
 }
 
 std::size_t Recorder::read_sources(BootNs now) {

@@ -115,6 +115,9 @@ class Recorder {
   std::size_t step(BootNs now);
   // When step() has something to do even if nobody wakes it; kNever if nothing is due.
   BootNs next_deadline() const;
+  // How long a message may lie in its ring unread. While messages come, next_deadline() is no
+  // further away, so nobody has to wake the thread for each.
+  std::chrono::nanoseconds patience() const { return options_.flush_interval / 4; }
   // Reads and commits what is in the rings now; the session stays open. REQUIRES: no more steps.
   Status stop(BootNs now);
 
@@ -129,6 +132,7 @@ class Recorder {
   Recorder(Options options, Parts parts);
 
   // recorder.cpp: reading and publishing.
+  std::size_t look_at_sources(BootNs now);
   std::size_t read_sources(BootNs now);
   std::size_t read_source(SourceReader& source, std::uint64_t limit, BootNs now);
   void note_read(BootNs received, BootNs now);
@@ -238,6 +242,7 @@ class Recorder {
   BootNs due_ns_ = kNever;        // When the next commit is due; kNever if nothing waits.
   BootNs oldest_message_ns_ = 0;  // Receive time of the oldest uncommitted message; 0 if none.
   BootNs last_commit_ns_ = 0;
+  BootNs look_ns_ = kNever;  // When the rings are looked at again; kNever: when woken.
   BootNs retry_ns_ = 0;
   // Reports of the link that box.db could not take yet, and when to try again.
   std::optional<RoomSeen> seen_due_;

@@ -32,6 +32,15 @@ void Runner::wake() {
   condition_.notify_one();
 }
 
+bool Runner::wake_within(std::chrono::nanoseconds patience) {
+  // Adding nothing rather than loading: either the thread's next step comes after what the caller
+  // has to show, or this sees when it sleeps.
+  const BootNs until = sleeps_until_.fetch_add(0);
+  if (until <= clock_.boot_now() + to_ns(patience)) return false;
+  wake();
+  return true;
+}
+
 void Runner::stop() {
   stopping_.store(true);
   wake();
@@ -42,6 +51,7 @@ void Runner::stop() {
 void Runner::run() {
   pthread_setname_np(pthread_self(), name_.c_str());
   while (!stopping_.load()) {
+    sleeps_until_.exchange(kNever);
     awake_.exchange(false);
     if (work_.step(clock_.boot_now()) > 0) continue;
     sleep_until(work_.next_deadline());
@@ -54,6 +64,7 @@ void Runner::sleep_until(BootNs deadline) {
   const BootNs now = clock_.boot_now();
   if (deadline <= now) return;
   const std::chrono::nanoseconds patience(std::min(deadline - now, kLongest));
+  sleeps_until_.exchange(now + to_ns(patience));
   std::unique_lock lock(mutex_);
   condition_.wait_for(lock, patience, [this] { return awake_.load() || stopping_.load(); });
 }

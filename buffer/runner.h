@@ -2,10 +2,13 @@
 //
 // Duty cycle: while step() returns work it is called again at once; when it returns 0 the thread
 // sleeps until wake() or the deadline that next_deadline() gave, whichever is first. So an idle
-// daemon takes no processor time, and a busy one never sleeps.
+// daemon takes no processor time, and a busy one never sleeps. What can wait a little is told by
+// wake_within(): it lets a thread sleep that will look in time, so that a trickle of messages is
+// looked at in handfuls.
 //
-// Threads: start() and stop() belong to the owner; wake() may be called by any thread, also before
-// start() and after stop(). A wake() during a step is not lost: the next sleep returns at once.
+// Threads: start() and stop() belong to the owner; wake() and wake_within() may be called by any
+// thread, also before start() and after stop(). A wake() during a step is not lost: the next sleep
+// returns at once.
 //
 // Why a mutex: std::condition_variable asks for one. It guards two flags; wake() takes it only if
 // the thread may be asleep.
@@ -13,6 +16,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -41,6 +45,8 @@ class Runner {
 
   void start();
   void wake();
+  // wake(), unless a step will begin within `patience` anyhow. True if it had to.
+  bool wake_within(std::chrono::nanoseconds patience);
   // Ends after the step in progress. The object may then be used by the caller's thread.
   void stop();
 
@@ -54,6 +60,9 @@ class Runner {
   // Written by anyone (true), by the thread (false) before a step. Sequentially consistent: a
   // waker that finds it true relies on the step that follows the thread's store to see its data.
   std::atomic<bool> awake_{false};
+  // Written by the thread: when the sleep ends that it is in, or about to begin; kNever before a
+  // step. Read and written by exchanging, likewise.
+  std::atomic<BootNs> sleeps_until_{kNever};
   std::atomic<bool> stopping_{false};  // Written by stop().
   std::mutex mutex_;
   std::condition_variable condition_;

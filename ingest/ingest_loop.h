@@ -26,9 +26,8 @@ class IngestLoop {
  public:
   struct Options {
     std::vector<SourceOptions> sources;
-    // Called on the ingest thread after a turn that published something, or found a ring full:
-    // wakes the consumer. Must not block.
-    std::function<void()> on_published;
+    // Wakes the consumer. Must not block.
+    Source::OnPublished on_published;
   };
   // Binds every socket and opens every ring; from then on the kernel queues datagrams. The error
   // names the source.

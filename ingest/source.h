@@ -75,8 +75,10 @@ struct SourceCounters {
 
 class Source {
  public:
+  // How soon the recorder is to look at a ring: before an eighth of it is full, or at once.
+  enum class Urgency : std::uint8_t { kSoon, kNow };
   // Called on the ingest thread after a turn that published something, or found no room.
-  using OnPublished = std::function<void()>;
+  using OnPublished = std::function<void(Urgency)>;
 
   Source() = default;
   virtual ~Source() = default;

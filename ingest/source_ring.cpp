@@ -1,6 +1,7 @@
 #include "ingest/source_ring.h"
 
 #include <system_error>
+#include <utility>
 
 #include "buffer/clock.h"
 
@@ -10,6 +11,20 @@ Result<std::unique_ptr<MessageRing>> open_source_ring(const SourceOptions& optio
   MessageRing::Options ring = options.ring;
   ring.is_stream = options.kind == SourceKind::kTcp;
   return MessageRing::open(ring);
+}
+
+RingBell::RingBell(const MessageRing& ring, Source::OnPublished on_published)
+    : ring_(ring), on_published_(std::move(on_published)), called_at_(ring.head()) {}
+
+void RingBell::published() {
+  if (!on_published_) return;
+  if (ring_.head() - called_at_ >= ring_.capacity() / 8) return needs_room();
+  on_published_(Source::Urgency::kSoon);
+}
+
+void RingBell::needs_room() {
+  called_at_ = ring_.head();
+  if (on_published_) on_published_(Source::Urgency::kNow);
 }
 
 SourceStatus status_of(const SourceOptions& options, const MessageRing& ring,

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -12,6 +13,21 @@ namespace pitbox {
 
 // The ring of a source: options.ring as the kind needs it.
 Result<std::unique_ptr<MessageRing>> open_source_ring(const SourceOptions& options);
+
+// Tells whoever reads the ring that there is something to read. The ingest thread's.
+class RingBell {
+ public:
+  // `ring` must outlive it. `on_published` may be empty.
+  RingBell(const MessageRing& ring, Source::OnPublished on_published);
+
+  void published();   // Soon, or at once if an eighth of the ring came since that was last said.
+  void needs_room();  // At once.
+
+ private:
+  const MessageRing& ring_;
+  const Source::OnPublished on_published_;
+  std::uint64_t called_at_;  // The ring's head when it was last "at once".
+};
 
 // The part of a status that ring and counters know.
 SourceStatus status_of(const SourceOptions& options, const MessageRing& ring,

@@ -64,8 +64,8 @@ Result<std::unique_ptr<TcpSource>> TcpSource::open(boost::asio::io_context& io,
 TcpSource::TcpSource(boost::asio::io_context& io, SourceOptions options, OnPublished on_published,
                      std::unique_ptr<MessageRing> ring, int socket)
     : options_(std::move(options)),
-      on_published_(std::move(on_published)),
       ring_(std::move(ring)),
+      bell_(*ring_, std::move(on_published)),
       io_(io),
       port_(bound_port(socket)),
       endpoint_(endpoint_text(socket)),
@@ -130,7 +130,7 @@ void TcpSource::wait_for_bytes(Connection& connection) {
 template <typename Next>
 void TcpSource::after_a_moment(Connection& connection, Next next) {
   counters_.ring_full.fetch_add(1, std::memory_order_relaxed);
-  if (on_published_) on_published_();  // Whoever makes room should know that it is wanted.
+  bell_.needs_room();
   connection.timer.expires_after(kFullRingRetry);
   connection.timer.async_wait([this, &connection, next](const boost::system::error_code& error) {
     if (!error) (this->*next)(connection);
@@ -147,7 +147,7 @@ void TcpSource::read(Connection& connection) {
     return finish(connection);
   }
   count_received(counters_, received.value());
-  if (received.value().messages > 0 && on_published_) on_published_();
+  if (received.value().messages > 0) bell_.published();
   if (received.value().closed) return finish(connection);
   wait_for_bytes(connection);
 }
@@ -158,7 +158,7 @@ void TcpSource::finish(Connection& connection) {
   }
   connections_.erase(connection.cookie);
   counters_.connections.store(connections_.size(), std::memory_order_relaxed);
-  if (on_published_) on_published_();
+  bell_.published();
 }
 
 }  // namespace pitbox

@@ -19,6 +19,7 @@
 
 #include "ingest/asio.h"
 #include "ingest/source.h"
+#include "ingest/source_ring.h"
 
 namespace pitbox {
 
@@ -58,8 +59,8 @@ class TcpSource final : public Source {
 
   // Constant after construction.
   const SourceOptions options_;
-  const OnPublished on_published_;
   const std::unique_ptr<MessageRing> ring_;
+  RingBell bell_;
   boost::asio::io_context& io_;
   std::uint16_t port_ = 0;
   std::string endpoint_;

@@ -35,8 +35,8 @@ Result<std::unique_ptr<UdpSource>> UdpSource::open(boost::asio::io_context& io,
 UdpSource::UdpSource(boost::asio::io_context& io, SourceOptions options, OnPublished on_published,
                      std::unique_ptr<MessageRing> ring, int socket)
     : options_(std::move(options)),
-      on_published_(std::move(on_published)),
       ring_(std::move(ring)),
+      bell_(*ring_, std::move(on_published)),
       descriptor_(socket),
       port_(bound_port(socket)),
       endpoint_(endpoint_text(socket)),
@@ -74,20 +74,20 @@ void UdpSource::turn() {
   for (int i = 0; i < kReceivesPerTurn; ++i) {
     const auto received = ring_->receive(socket_.native_handle(), cookie_);
     if (!received.ok()) {
-      const bool is_full = received.status().code() == Code::kFull;
-      if (is_full) {
+      if (received.status().code() == Code::kFull) {
         counters_.ring_full.fetch_add(1, std::memory_order_relaxed);
-      } else {
-        count_error(counters_, errno);
+        bell_.needs_room();
+        return wait_a_moment(kFullRetry);
       }
-      if (on_published_ && (published || is_full)) on_published_();
-      return wait_a_moment(is_full ? kFullRetry : kErrorRetry);
+      count_error(counters_, errno);
+      if (published) bell_.published();
+      return wait_a_moment(kErrorRetry);
     }
     published = published || received.value().messages > 0;
     count_received(counters_, received.value());
     if (received.value().would_block) break;
   }
-  if (published && on_published_) on_published_();
+  if (published) bell_.published();
   wait_for_datagrams();
 }
 

@@ -14,6 +14,7 @@
 
 #include "ingest/asio.h"
 #include "ingest/source.h"
+#include "ingest/source_ring.h"
 
 namespace pitbox {
 
@@ -39,8 +40,8 @@ class UdpSource final : public Source {
 
   // Constant after construction.
   const SourceOptions options_;
-  const OnPublished on_published_;
   const std::unique_ptr<MessageRing> ring_;
+  RingBell bell_;
   const int descriptor_;  // The same socket, for questions from other threads.
   std::uint16_t port_ = 0;
   std::string endpoint_;

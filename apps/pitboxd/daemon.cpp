@@ -57,6 +57,8 @@ struct Daemon::Parts {
   void start_threads();
   void stop();
   std::string status() const;
+  // There is something for it, which can wait as long as a message in its ring.
+  void call_recorder() { recorder_runner->wake_within(recorder->patience()); }
 };
 
 Status Daemon::Parts::open_ingest() {
@@ -73,7 +75,10 @@ Status Daemon::Parts::open_ingest() {
   for (const auto& [name, descriptor] : inherited) {
     spdlog::warn("a socket named '{}' was handed over, but no source has that name", name);
   }
-  options.on_published = [this] { recorder_runner->wake(); };
+  options.on_published = [this](Source::Urgency urgency) {
+    if (urgency == Source::Urgency::kNow) return recorder_runner->wake();
+    call_recorder();
+  };
   auto opened = IngestLoop::open(options);
   if (!opened.ok()) return opened.status();
   ingest = std::move(opened).take();
@@ -126,7 +131,7 @@ Status Daemon::Parts::open_link() {
                                     .completed = reports.completed,
                                     .seen = reports.seen,
                                     .refused = reports.refused,
-                                    .on_report = [this] { recorder_runner->wake(); }},
+                                    .on_report = [this] { call_recorder(); }},
                         .clock = system_clock()});
   if (!created.ok()) return created.status();
   link = std::move(created).take();

@@ -55,6 +55,26 @@ TEST(Recorder, DoesNothingWhileNothingIsHeard) {
   EXPECT_EQ(rig.recorder->next_deadline(), kNever);
 }
 
+// So nobody has to wake it for each message.
+TEST(Recorder, LooksIntoItsRingsAgainByItselfWhileMessagesCome) {
+  Rig rig;
+  rig.open();
+  rig.say("D");
+  rig.pass(2000);
+  const BootNs patience = to_ns(rig.recorder->patience());
+  EXPECT_EQ(rig.recorder->next_deadline(), kNever) << "nothing comes";
+  rig.say_rows(1, 1);
+  rig.step();
+  EXPECT_LE(rig.recorder->next_deadline(), rig.clock.boot + patience);
+  rig.clock.boot += patience;
+  rig.say_rows(2, 1);
+  rig.step();
+  EXPECT_LE(rig.recorder->next_deadline(), rig.clock.boot + patience);
+  rig.pass(2000);
+  EXPECT_EQ(rig.snapshot().conservation.records.journaled, 2U);
+  EXPECT_EQ(rig.recorder->next_deadline(), kNever);
+}
+
 TEST(Recorder, OpensASessionOfTypeTestForDataButNotForControlMessages) {
   Rig rig;
   rig.open();

@@ -43,6 +43,53 @@ TEST(Runner, SeesEveryWakeOfAnotherThread) {
   runner.wake();  // After it: harmless.
 }
 
+TEST(Runner, IsWokenForWhatCanWaitOnlyIfItWouldNotLookInTime) {
+  using std::chrono::hours;
+  std::atomic<int> steps{0};
+  std::atomic<BootNs> deadline{system_clock().boot_now() + to_ns(std::chrono::minutes(30))};
+  Runner runner("test", system_clock(),
+                {.step = [&](BootNs) -> std::size_t {
+                   ++steps;
+                   return 0;
+                 },
+                 .next_deadline = [&] { return deadline.load(); }});
+  EXPECT_TRUE(runner.wake_within(hours(2))) << "nobody knows when it will run";
+  runner.start();
+  ASSERT_TRUE(becomes_true([&] { return !runner.wake_within(hours(2)); })) << "it sleeps";
+  const int before = steps.load();
+  EXPECT_FALSE(runner.wake_within(hours(1)));
+  EXPECT_TRUE(runner.wake_within(std::chrono::minutes(1)));
+  EXPECT_TRUE(becomes_true([&] { return steps.load() > before; }));
+  runner.stop();
+}
+
+// It sleeps for ever when it found nothing and for a moment when it did: what is told in between
+// must be seen.
+TEST(Runner, SeesEverythingThatCouldWait) {
+  constexpr auto kMoment = std::chrono::microseconds(50);
+  std::atomic<std::uint64_t> asked{0};
+  std::atomic<std::uint64_t> done{0};
+  std::atomic<BootNs> look{kNever};
+  Runner runner("test", system_clock(),
+                {.step = [&](BootNs now) -> std::size_t {
+                   const std::uint64_t target = asked.load(std::memory_order_acquire);
+                   const bool is_news = done.exchange(target) != target;
+                   if (is_news) look.store(now + to_ns(kMoment));
+                   if (!is_news && now >= look.load()) look.store(kNever);
+                   return is_news ? 1 : 0;
+                 },
+                 .next_deadline = [&] { return look.load(); }});
+  runner.start();
+  for (std::uint64_t i = 1; i <= 20'000; ++i) {
+    asked.store(i, std::memory_order_release);
+    runner.wake_within(kMoment);
+    if (i % 10 == 0) {
+      ASSERT_TRUE(becomes_true([&] { return done.load() >= i; })) << i;
+    }
+  }
+  runner.stop();
+}
+
 TEST(Runner, SleepsUntilItsDeadlineAndNotLonger) {
   std::atomic<int> steps{0};
   std::atomic<BootNs> deadline{kNever};

@@ -44,7 +44,7 @@ class IngestLoopTest : public testing::Test {
                         options_of(SourceKind::kTcp, folder_ / "tcp.ring")};
     options_.sources[0].name = "car";
     options_.sources[1].name = "gps";
-    options_.on_published = [this] { bell_.ring(); };
+    options_.on_published = [this](Source::Urgency) { bell_.ring(); };
   }
   void given_a_loop() {
     loop_.reset();

@@ -20,7 +20,7 @@ using namespace source_test;  // NOLINT(google-build-using-namespace)
 class TcpSourceTest : public testing::Test {
  protected:
   void given_a_source() {
-    auto opened_source = TcpSource::open(io_, options_, [this] { ++wakes_; });
+    auto opened_source = TcpSource::open(io_, options_, [this](Source::Urgency) { ++wakes_; });
     ASSERT_TRUE(opened_source.ok()) << opened_source.status().message();
     source_ = std::move(opened_source).take();
     source_->start();

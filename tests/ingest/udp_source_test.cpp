@@ -18,7 +18,10 @@ using namespace source_test;  // NOLINT(google-build-using-namespace)
 class UdpSourceTest : public testing::Test {
  protected:
   void given_a_source() {
-    auto opened_source = UdpSource::open(io_, options_, [this] { ++wakes_; });
+    auto opened_source = UdpSource::open(io_, options_, [this](Source::Urgency urgency) {
+      ++wakes_;
+      if (urgency == Source::Urgency::kNow) ++urgent_wakes_;
+    });
     ASSERT_TRUE(opened_source.ok()) << opened_source.status().message();
     source_ = std::move(opened_source).take();
     source_->start();
@@ -32,6 +35,7 @@ class UdpSourceTest : public testing::Test {
   SourceOptions options_ = options_of(SourceKind::kUdp, folder_ / "car.ring");
   boost::asio::io_context io_;
   int wakes_ = 0;
+  int urgent_wakes_ = 0;
   std::unique_ptr<UdpSource> source_;
   Descriptor sender_;
 };
@@ -93,6 +97,29 @@ TEST_F(UdpSourceTest, SaysHowItIsDoing) {
   EXPECT_GE(status.receive_buffer_bytes, 100'000U);
   EXPECT_EQ(status.errors, 0U);
   EXPECT_TRUE(status.error.empty());
+}
+
+TEST_F(UdpSourceTest, AsksForItsReaderAtOnceEachTimeAnEighthOfTheRingCame) {
+  given_a_source();
+  const std::size_t eighth = source_->ring().capacity() / 8;
+  const auto send_until = [&](std::uint64_t head) {
+    while (source_->ring().head() < head) {
+      const std::uint64_t before = source_->ring().last_number();
+      send_text(sender_, std::string(200, 'x'));
+      ASSERT_TRUE(heard(before + 1));
+    }
+    // What it tells, it tells after the ring shows it.
+    const int wakes = wakes_;
+    send_text(sender_, "last");
+    ASSERT_TRUE(run_until(io_, [&] { return wakes_ > wakes; }));
+  };
+  send_until(eighth / 2);
+  EXPECT_EQ(urgent_wakes_, 0);
+  send_until(eighth);
+  EXPECT_EQ(urgent_wakes_, 1);
+  send_until(3 * eighth);
+  EXPECT_GE(urgent_wakes_, 2);
+  EXPECT_LE(urgent_wakes_, 3);
 }
 
 TEST_F(UdpSourceTest, WaitsForRoomAndLosesNothing) {
