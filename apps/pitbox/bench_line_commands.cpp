@@ -1,5 +1,6 @@
-// `pitbox bench ingest`, `link` and `latency`: generator, daemon and room together.
+// `pitbox bench ingest`, `link`, `latency` and `start`: generator, daemon and room together.
 
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -8,6 +9,7 @@
 #include "apps/bench/ingest_bench.h"
 #include "apps/bench/latency_bench.h"
 #include "apps/bench/link_bench.h"
+#include "apps/bench/start_bench.h"
 #include "apps/pitbox/bench_support.h"
 
 namespace pitbox {
@@ -26,22 +28,13 @@ void turn_live_view_off() {
 int run_ingest(const IngestArguments& arguments) {
   const auto rate = parse_rate(arguments.load.rate);
   if (!rate.ok()) return fail(rate.status());
-  const BenchFolder folder(arguments.folder);
   IngestBenchOptions options;
-  options.programs = programs_folder();
-  options.folder = folder.path();
   options.cars = arguments.load.cars;
   options.samples_per_second = rate.value();
   options.seconds = arguments.load.seconds;
   options.with_gso = arguments.load.gso;
-  auto progress = std::make_unique<ProgressLine>("bench ingest");
-  options.progress = [&](std::string_view what) { progress->show(what); };
-  options.should_stop = was_interrupted;
-  catch_interrupts();
   turn_live_view_off();
-  const auto figures = measure_ingest(options);
-  progress.reset();
-  return print_figures(figures, arguments.load.json);
+  return run_bench("bench ingest", arguments.folder, arguments.load.json, options, measure_ingest);
 }
 
 struct LinkArguments {
@@ -51,19 +44,10 @@ struct LinkArguments {
 };
 
 int run_link(const LinkArguments& arguments) {
-  const BenchFolder folder(arguments.folder);
   LinkBenchOptions options;
-  options.programs = programs_folder();
-  options.folder = folder.path();
   options.bytes = arguments.bytes;
-  auto progress = std::make_unique<ProgressLine>("bench link");
-  options.progress = [&](std::string_view what) { progress->show(what); };
-  options.should_stop = was_interrupted;
-  catch_interrupts();
   turn_live_view_off();
-  const auto figures = measure_link(options);
-  progress.reset();
-  return print_figures(figures, arguments.json);
+  return run_bench("bench link", arguments.folder, arguments.json, options, measure_link);
 }
 
 struct LatencyArguments {
@@ -74,20 +58,25 @@ struct LatencyArguments {
 };
 
 int run_latency(const LatencyArguments& arguments) {
-  const BenchFolder folder(arguments.folder);
   LatencyBenchOptions options;
-  options.programs = programs_folder();
-  options.folder = folder.path();
   options.flush_ms = arguments.flush_ms;
   options.seconds = arguments.seconds;
-  auto progress = std::make_unique<ProgressLine>("bench latency");
-  options.progress = [&](std::string_view what) { progress->show(what); };
-  options.should_stop = was_interrupted;
-  catch_interrupts();
   turn_live_view_off();
-  const auto figures = measure_latency(options);
-  progress.reset();
-  return print_figures(figures, arguments.json);
+  return run_bench("bench latency", arguments.folder, arguments.json, options, measure_latency);
+}
+
+struct StartArguments {
+  FolderArguments folder;
+  std::uint64_t bytes = std::uint64_t{10} << 30;
+  int kills = 10;
+  std::string json;
+};
+
+int run_start(const StartArguments& arguments) {
+  StartBenchOptions options;
+  options.bytes = arguments.bytes;
+  options.kills = arguments.kills;
+  return run_bench("bench start", arguments.folder, arguments.json, options, measure_start);
 }
 
 }  // namespace
@@ -108,9 +97,8 @@ void add_link_command(CLI::App* bench, CommandContext& context) {
   auto arguments = std::make_shared<LinkArguments>();
   CLI::App* command = bench->add_subcommand(
       "link", "A backlog that drains once the link is back, and the live edge");
-  command->add_option("--bytes", arguments->bytes, "Of the backlog, at least; 2G, 500M, ...")
-      ->transform(CLI::AsSizeValue(false))
-      ->capture_default_str();
+  command->add_option("--bytes", arguments->bytes, "Of the backlog, at least; 500M, 2G, ... [2G]")
+      ->transform(CLI::AsSizeValue(false));
   arguments->folder.add_to(command);
   add_json_option(command, arguments->json);
   command->callback([arguments, &context] { context.exit_code = run_link(*arguments); });
@@ -129,6 +117,21 @@ void add_latency_command(CLI::App* bench, CommandContext& context) {
   arguments->folder.add_to(command);
   add_json_option(command, arguments->json);
   command->callback([arguments, &context] { context.exit_code = run_latency(*arguments); });
+}
+
+void add_start_command(CLI::App* bench, CommandContext& context) {
+  auto arguments = std::make_shared<StartArguments>();
+  CLI::App* command = bench->add_subcommand(
+      "start", "Exec to the first journaled datagram, after SIGKILL with a large live file");
+  command
+      ->add_option("--bytes", arguments->bytes, "Of the live file, at least; 10G, 500M, ... [10G]")
+      ->transform(CLI::AsSizeValue(false));
+  command->add_option("--kills", arguments->kills, "How often it is killed and started")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  arguments->folder.add_to(command);
+  add_json_option(command, arguments->json);
+  command->callback([arguments, &context] { context.exit_code = run_start(*arguments); });
 }
 
 }  // namespace pitbox

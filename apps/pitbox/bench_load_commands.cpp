@@ -95,9 +95,8 @@ void add_make_journal_command(CLI::App* bench, CommandContext& context) {
       "journal. The session is left open, as a daemon that was stopped leaves it.");
   command->add_option("--state", arguments->state, "State directory; no daemon may have it")
       ->required();
-  command->add_option("--bytes", arguments->bytes, "Of batches, at least; 2G, 500M, ...")
-      ->transform(CLI::AsSizeValue(false))
-      ->capture_default_str();
+  command->add_option("--bytes", arguments->bytes, "Of batches, at least; 500M, 2G, ... [2G]")
+      ->transform(CLI::AsSizeValue(false));
   command->add_option("--cars", arguments->cars, "Synthetic cars")
       ->check(CLI::Range(std::size_t{1}, Load::kCarsMax))
       ->capture_default_str();

@@ -50,16 +50,8 @@ struct DiskArguments {
 };
 
 int run_disk(const DiskArguments& arguments) {
-  auto progress = std::make_unique<ProgressLine>("bench disk");
-  catch_interrupts();
-  const BenchFolder folder(arguments.folder);
-  DiskBenchOptions options;
-  options.folder = folder.path();
-  options.progress = [&](std::string_view what) { progress->show(what); };
-  options.should_stop = was_interrupted;
-  const auto figures = measure_disk(options);
-  progress.reset();
-  return print_figures(figures, arguments.json);
+  return run_bench("bench disk", arguments.folder, arguments.json, DiskBenchOptions(),
+                   measure_disk);
 }
 
 }  // namespace

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "apps/bench/load.h"
 #include "apps/pitbox/command.h"
@@ -19,6 +21,7 @@ namespace pitbox {
 void add_ingest_command(CLI::App* bench, CommandContext& context);
 void add_link_command(CLI::App* bench, CommandContext& context);
 void add_latency_command(CLI::App* bench, CommandContext& context);
+void add_start_command(CLI::App* bench, CommandContext& context);
 // bench_part_commands.cpp: one part alone.
 void add_codec_command(CLI::App* bench, CommandContext& context);
 void add_disk_command(CLI::App* bench, CommandContext& context);
@@ -90,6 +93,23 @@ int print_figures(const Result<Figures>& figures, const std::string& json_file) 
   if (json_file.empty()) return kExitDone;
   const Status written = write_file(json_file, to_json(figures.value()));
   return written.ok() ? kExitDone : fail(written);
+}
+
+// One bench in a folder of its own: progress, Ctrl-C, output, exit code. `options` as the bench has
+// them, without folders and what is said meanwhile.
+template <typename Options, typename Measure>
+int run_bench(const char* name, const FolderArguments& folder_arguments,
+              const std::string& json_file, Options options, Measure measure) {
+  const BenchFolder folder(folder_arguments);
+  options.folder = folder.path();
+  if constexpr (requires { options.programs; }) options.programs = programs_folder();
+  auto progress = std::make_unique<ProgressLine>(name);
+  options.progress = [&](std::string_view what) { progress->show(what); };
+  options.should_stop = was_interrupted;
+  catch_interrupts();
+  const auto figures = measure(options);
+  progress.reset();
+  return print_figures(figures, json_file);
 }
 
 }  // namespace pitbox

@@ -103,6 +103,21 @@ TEST_F(BenchCommand, LinkDrainsABacklogBesideALiveCar) {
 #endif
 }
 
+TEST_F(BenchCommand, StartFollowsOneFileThroughKills) {
+  const std::filesystem::path file = directory_.path() / "figures.json";
+  const int code =
+      run({"bench", "start", "--bytes", "2M", "--kills", "3", "--json", file.string()});
+#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__)
+  EXPECT_EQ(code, 1);
+#else
+  ASSERT_EQ(code, 0) << output();
+  const json figures = json::parse(text_of(file));
+  EXPECT_GE(figures.at("bytes"), 2'000'000);
+  EXPECT_EQ(figures.at("starts"), 3);
+  EXPECT_GT(figures.at("start_ms").at("p50"), 0);
+#endif
+}
+
 TEST_F(BenchCommand, CodecTellsItsSizesByLengthAgainstABound) {
   const std::filesystem::path file = directory_.path() / "figures.json";
   for (const char* car : {"synthetic", "simulated"}) {
