@@ -64,9 +64,10 @@ class LatencyRun {
     const pid_t daemon = stage_->daemon().pid();
     const double processor_before = processor_seconds(daemon);
     const Stopwatch watch;
-    auto started = stage_->start_command({"sim", "--cars", "1", "--gt3", "--seconds",
-                                          seconds.data(), "--to", stage_->source().address()},
-                                         "sim.log");
+    auto started =
+        stage_->start_command({"sim", "--cars", std::to_string(options_.cars), "--gt3", "--seconds",
+                               seconds.data(), "--to", stage_->source().address()},
+                              "sim.log");
     if (!started.ok()) return started.status();
     ChildProcess car = std::move(started).take();
     std::optional<int> code;

@@ -21,7 +21,8 @@ struct LatencyBenchOptions {
   std::filesystem::path programs;  // Folder of pitboxd, pitbox and pitbox-room.
   std::filesystem::path folder;    // Made, and left to the caller to remove.
   std::vector<int> flush_ms = {100, 5};
-  double seconds = 20;  // Of the car, for each.
+  double seconds = 20;   // Of the car, for each.
+  std::size_t cars = 1;  // 1..kMaxSimulatedCars
   // What it does just now; may be empty.
   std::function<void(std::string_view)> progress;
   std::function<bool()> should_stop = [] { return false; };

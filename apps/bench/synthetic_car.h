@@ -18,6 +18,7 @@ namespace pitbox {
 class SyntheticCar {
  public:
   static constexpr std::size_t kSamplesPerDatagram = 350;
+  static constexpr double kSamplesPerSecond = 132'700;
   // After it every group's datagrams have come out even.
   static constexpr std::int64_t kLoopNs = 3'500'000'000;
 

@@ -3,8 +3,11 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdlib>
+#include <memory>
 #include <system_error>
 
+#include "apps/bench/laptop_check.h"
 #include "apps/pitbox/bench_support.h"
 
 namespace pitbox {
@@ -54,13 +57,53 @@ BenchFolder::~BenchFolder() {
   fs::remove_all(path_, ignored);
 }
 
+void turn_live_view_off() {
+  ::setenv("PITBOX_LIVE_VIEW_HZ", "0", 1);
+}
+
 fs::path programs_folder() {
   return fs::canonical("/proc/self/exe").parent_path();
 }
 
+namespace {
+
+struct LaptopArguments {
+  bool is_asked_for = false;
+  FolderArguments folder;
+  std::string json;
+};
+
+int run_laptop(const LaptopArguments& arguments) {
+  turn_live_view_off();
+  bool holds_none = false;
+  const int code = run_bench("bench --laptop", arguments.folder, arguments.json,
+                             LaptopCheckOptions(), [&](const LaptopCheckOptions& options) {
+                               auto figures = check_laptop(options);
+                               holds_none = figures.ok() && figures.value().gt3_cars == 0;
+                               return figures;
+                             });
+  return code == kExitDone && holds_none ? kExitNo : code;
+}
+
+}  // namespace
+
 void add_bench_command(CLI::App& app, CommandContext& context) {
+  auto arguments = std::make_shared<LaptopArguments>();
   CLI::App* command = app.add_subcommand("bench", "Measure what this machine can do");
-  command->require_subcommand(1);
+  command->require_subcommand(0, 1);
+  CLI::Option* laptop =
+      command->add_flag("--laptop", arguments->is_asked_for,
+                        "How many cars this machine can take: under five minutes");
+  arguments->folder.add_to(command);
+  add_json_option(command, arguments->json);
+  command->callback([command, laptop, arguments, &context] {
+    const bool has_bench = !command->get_subcommands().empty();
+    if (has_bench && laptop->count() == 0) return;
+    if (has_bench || laptop->count() == 0) {
+      throw CLI::ValidationError("bench", "name one bench, or --laptop; `pitbox bench --help`");
+    }
+    context.exit_code = run_laptop(*arguments);
+  });
   add_ingest_command(command, context);
   add_codec_command(command, context);
   add_disk_command(command, context);

@@ -1,7 +1,6 @@
 // `pitbox bench ingest`, `link`, `latency` and `start`: generator, daemon and room together.
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,11 +18,6 @@ struct IngestArguments {
   LoadArguments load;
   FolderArguments folder;
 };
-
-// The live view's bytes are not the journal's.
-void turn_live_view_off() {
-  ::setenv("PITBOX_LIVE_VIEW_HZ", "0", 1);
-}
 
 int run_ingest(const IngestArguments& arguments) {
   const auto rate = parse_rate(arguments.load.rate);

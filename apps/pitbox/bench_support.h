@@ -78,6 +78,9 @@ class BenchFolder {
   const bool is_kept_;
 };
 
+// For daemons that are started: its bytes are not the journal's.
+void turn_live_view_off();
+
 // Of this program: pitboxd and pitbox-room lie beside it.
 std::filesystem::path programs_folder();
 

@@ -142,6 +142,8 @@ TEST_F(BenchCommand, RefusesWhatItCannotDoAndSaysWhy) {
   EXPECT_EQ(run({"bench", "ingest", "--cars", "61"}), 2);
   EXPECT_EQ(run({"bench", "load", "--to", "tcp://127.0.0.1:1"}), 2);
   EXPECT_EQ(run({"bench"}), 2);
+  EXPECT_EQ(run({"bench", "--laptop", "disk"}), 2);
+  EXPECT_NE(output().find("name one bench, or --laptop"), std::string::npos) << output();
   const std::string said = output();
   for (const char* words : {"--rate must be samples/s", "61 not in range", "udp://ADDRESS:PORT"}) {
     EXPECT_NE(said.find(words), std::string::npos) << words << "\n" << said;
