@@ -110,6 +110,7 @@ void add_bench_command(CLI::App& app, CommandContext& context) {
   add_link_command(command, context);
   add_latency_command(command, context);
   add_start_command(command, context);
+  add_soak_command(command, context);
   add_load_command(command, context);
   add_make_journal_command(command, context);
 }

@@ -1,4 +1,5 @@
-// `pitbox bench ingest`, `link`, `latency` and `start`: generator, daemon and room together.
+// `pitbox bench ingest`, `link`, `latency`, `start` and `soak`: generator, daemon and room
+// together.
 
 #include <cstdint>
 #include <memory>
@@ -8,8 +9,10 @@
 #include "apps/bench/ingest_bench.h"
 #include "apps/bench/latency_bench.h"
 #include "apps/bench/link_bench.h"
+#include "apps/bench/soak.h"
 #include "apps/bench/start_bench.h"
 #include "apps/pitbox/bench_support.h"
+#include "apps/sim/simulator.h"
 
 namespace pitbox {
 namespace {
@@ -73,6 +76,35 @@ int run_start(const StartArguments& arguments) {
   return run_bench("bench start", arguments.folder, arguments.json, options, measure_start);
 }
 
+struct SoakArguments {
+  FolderArguments folder;
+  double hours = 2;
+  std::size_t cars = 2;
+  std::string json;
+  std::string chart;
+};
+
+int run_soak(const SoakArguments& arguments) {
+  SoakOptions options;
+  options.hours = arguments.hours;
+  options.cars = arguments.cars;
+  bool holds = true;
+  Status drawn;
+  const int code = run_bench("bench soak", arguments.folder, arguments.json, options,
+                             [&](const SoakOptions& complete) {
+                               auto figures = soak(complete);
+                               if (!figures.ok()) return figures;
+                               holds = figures.value().why_not.empty();
+                               if (!arguments.chart.empty()) {
+                                 drawn = write_file(arguments.chart, to_chart(figures.value()));
+                               }
+                               return figures;
+                             });
+  if (code != kExitDone) return code;
+  if (!drawn.ok()) return fail(drawn);
+  return holds ? kExitDone : kExitNo;
+}
+
 }  // namespace
 
 void add_ingest_command(CLI::App* bench, CommandContext& context) {
@@ -126,6 +158,22 @@ void add_start_command(CLI::App* bench, CommandContext& context) {
   arguments->folder.add_to(command);
   add_json_option(command, arguments->json);
   command->callback([arguments, &context] { context.exit_code = run_start(*arguments); });
+}
+
+void add_soak_command(CLI::App* bench, CommandContext& context) {
+  auto arguments = std::make_shared<SoakArguments>();
+  CLI::App* command = bench->add_subcommand("soak", "What grows while everything runs for hours");
+  command->add_option("--hours", arguments->hours, "How long")
+      ->check(CLI::Range(0.001, 1000.0))
+      ->capture_default_str();
+  command->add_option("--cars", arguments->cars, "Simulated cars, in real time")
+      ->check(CLI::Range(std::size_t{1}, kMaxSimulatedCars))
+      ->capture_default_str();
+  arguments->folder.add_to(command);
+  add_json_option(command, arguments->json);
+  command->add_option("--chart", arguments->chart, "Draw it into this file, as SVG");
+  command->footer("Ends with 1 if something was dropped, was not complete, or grew.");
+  command->callback([arguments, &context] { context.exit_code = run_soak(*arguments); });
 }
 
 }  // namespace pitbox

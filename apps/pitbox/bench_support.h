@@ -22,6 +22,7 @@ void add_ingest_command(CLI::App* bench, CommandContext& context);
 void add_link_command(CLI::App* bench, CommandContext& context);
 void add_latency_command(CLI::App* bench, CommandContext& context);
 void add_start_command(CLI::App* bench, CommandContext& context);
+void add_soak_command(CLI::App* bench, CommandContext& context);
 // bench_part_commands.cpp: one part alone.
 void add_codec_command(CLI::App* bench, CommandContext& context);
 void add_disk_command(CLI::App* bench, CommandContext& context);

@@ -118,6 +118,22 @@ TEST_F(BenchCommand, StartFollowsOneFileThroughKills) {
 #endif
 }
 
+TEST_F(BenchCommand, SoakLooksAllTheTimeAndDraws) {
+  const std::filesystem::path file = directory_.path() / "figures.json";
+  const std::filesystem::path chart = directory_.path() / "soak.svg";
+  const int code = run({"bench", "soak", "--hours", "0.001", "--cars", "1", "--json", file.string(),
+                        "--chart", chart.string()});
+  const json figures = json::parse(text_of(file));
+  // So short a run says nothing of memory.
+  EXPECT_EQ(code, figures.at("holds").get<bool>() ? 0 : 1) << output();
+  if (code != 0) {
+    EXPECT_NE(output().find("grew"), std::string::npos) << output();
+  }
+  EXPECT_GT(figures.at("series").at("seconds").size(), 4U);
+  EXPECT_GT(figures.at("records"), 1000);
+  EXPECT_NE(text_of(chart).find("<polyline"), std::string::npos);
+}
+
 TEST_F(BenchCommand, CodecTellsItsSizesByLengthAgainstABound) {
   const std::filesystem::path file = directory_.path() / "figures.json";
   for (const char* car : {"synthetic", "simulated"}) {
