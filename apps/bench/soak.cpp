@@ -29,7 +29,7 @@ using nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
 constexpr double kLooks = 1200;
-constexpr double kLookEveryMinS = 0.25;
+constexpr double kAskEveryS = 0.25;  // What is behind cannot be told more exactly.
 constexpr double kCompleteWithinS = 60;
 constexpr double kGrowthMax = 1.1;
 constexpr auto kSoakPoll = milliseconds(50);
@@ -100,17 +100,22 @@ class Soak {
                               "sim.log");
     if (!started.ok()) return started.status();
     ChildProcess cars = std::move(started).take();
-    const double every_s = std::max(kLookEveryMinS, length_s / kLooks);
+    const double every_s = std::max(kAskEveryS, length_s / kLooks);
     const Stopwatch watch;
+    double ask_at_s = 0;
     double look_at_s = 0;
     std::optional<int> code;
     while (!(code = cars.wait(kSoakPoll))) {
       if (options_.should_stop()) return {Code::kTryAgain, "stopped"};
       if (Status cut = cut_or_restore(watch.seconds()); !cut.ok()) return cut;
-      if (watch.seconds() < look_at_s) continue;
+      const double now_s = watch.seconds();
+      if (now_s < ask_at_s) continue;
+      ask_at_s += kAskEveryS;
+      if (Status asked = ask(now_s); !asked.ok()) return asked;
+      if (now_s < look_at_s) continue;
       look_at_s += every_s;
-      if (Status looked = look(watch.seconds()); !looked.ok()) return looked;
-      tell(watch.seconds(), length_s);
+      look(now_s);
+      tell(now_s, length_s);
     }
     if (*code != 0) return {Code::kFatal, "the simulator failed; run again with --keep"};
     if (!is_cut_) return {};
@@ -136,21 +141,25 @@ class Soak {
     return json;
   }
 
-  Status look(double now_s) {
+  Status ask(double now_s) {
     const auto json = status();
     if (!json.ok()) return json.status();
     const auto& batches = json.value().at("batches");
+    behind_s_ = behind_.note(now_s, batches.at("journaled").get<std::uint64_t>(),
+                             batches.at("pending").get<std::uint64_t>());
+    return {};
+  }
+
+  void look(double now_s) {
     SoakLook look;
     look.seconds = now_s;
     look.daemon_mib = resident_mib(stage_->daemon().pid());
     look.room_mib = resident_mib(stage_->room().pid());
     look.descriptors = count_descriptors(stage_->daemon().pid());
     look.wal_mib = wal_mib();
-    look.behind_s = behind_.note(now_s, batches.at("journaled").get<std::uint64_t>(),
-                                 batches.at("pending").get<std::uint64_t>());
+    look.behind_s = behind_s_;
     look.is_cut = is_cut_;
     figures_.looks.push_back(look);
-    return {};
   }
 
   double wal_mib() const {
@@ -215,6 +224,7 @@ class Soak {
   std::unique_ptr<Stage> stage_;
   Uuid session_;
   Behind behind_;
+  double behind_s_ = 0;
   bool is_cut_ = false;
   bool is_complete_ = false;
   std::uint64_t law_violations_ = 0;
