@@ -36,8 +36,9 @@ struct CodecFigures {
   std::uint64_t samples = 0;
   std::vector<ByLength> lengths;
   double raw_bytes_per_sample = 0;
-  double zstd_bytes_per_sample = 0;  // Its values, column after column, through zstd 1...
-  double xz_bytes_per_sample = 0;    // size_bound.h; 0: there is no xz here.
+  double zstd_bytes_per_sample = 0;          // Its values, column after column, through zstd 1...
+  double xz_bytes_per_sample = 0;            // The bound, size_bound.h; 0: there is no xz here.
+  double xz_of_values_bytes_per_sample = 0;  // Column after column, not knowing the grids.
 };
 
 // kRejected, with the reason, if no figure may be printed: a batch did not come back as it was.

@@ -2,13 +2,13 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <optional>
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "apps/launch/child_process.h"
@@ -26,11 +26,11 @@ namespace fs = std::filesystem;
 
 constexpr const char* kXz = "/usr/bin/xz";
 
-// A whole recording in one order.
+// A whole recording in each order.
 struct Orders {
-  std::string values;       // Column after column, as they are stored.
-  std::string planes;       // Byte planes of the columns' places on their grids...
-  std::string differences;  // ...and of the differences between neighbours there.
+  std::string values;
+  std::string planes;
+  std::string differences;
 };
 
 template <typename Word>
@@ -102,16 +102,18 @@ Orders order(const CarRecording& recording) {
 
 }  // namespace
 
-Result<std::uint64_t> SizeBound::measure(const CarRecording& recording) const {
-  if (!fs::exists(kXz)) return std::uint64_t{0};
+Result<SizeBounds> SizeBound::measure(const CarRecording& recording) const {
+  if (!fs::exists(kXz)) return SizeBounds{};
   const Orders orders = order(recording);
-  std::uint64_t least = ~std::uint64_t{0};
-  for (const std::string* bytes : {&orders.values, &orders.planes, &orders.differences}) {
+  SizeBounds bounds;
+  for (const auto& [bytes, size] :
+       {std::pair(&orders.values, &bounds.values), std::pair(&orders.planes, &bounds.planes),
+        std::pair(&orders.differences, &bounds.differences)}) {
     const auto packed = pack(*bytes);
     if (!packed.ok()) return packed.status();
-    least = std::min(least, packed.value());
+    *size = packed.value();
   }
-  return least;
+  return bounds;
 }
 
 Result<std::uint64_t> SizeBound::pack(const std::string& bytes) const {

@@ -6,6 +6,8 @@
 
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 
@@ -14,12 +16,21 @@
 
 namespace pitbox {
 
+// In bytes, of one order each.
+struct SizeBounds {
+  std::uint64_t values = 0;       // Column after column, as they are stored.
+  std::uint64_t planes = 0;       // Byte planes of the columns' places on their grids...
+  std::uint64_t differences = 0;  // ...and of the differences between neighbours there.
+
+  std::uint64_t least() const { return std::min({values, planes, differences}); }
+};
+
 struct SizeBound {
   std::filesystem::path folder;  // For what xz reads and writes; removed again.
   std::function<bool()> should_stop = [] { return false; };
 
-  // In bytes; 0 if this machine has no xz.
-  Result<std::uint64_t> measure(const CarRecording& recording) const;
+  // Zeros if this machine has no xz.
+  Result<SizeBounds> measure(const CarRecording& recording) const;
 
  private:
   Result<std::uint64_t> pack(const std::string& bytes) const;
