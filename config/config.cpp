@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -8,7 +9,9 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <system_error>
+#include <utility>
 
 #include "config/config_keys.h"
 #include "proto/text.h"
@@ -23,6 +26,7 @@ constexpr std::size_t kMaxRefusalBytes = 2048;
 // Each dot of a key may be one more table in a table, and toml++ takes stack for each, some 400
 // bytes (1 MiB of "a.a.a" ended the process). Numbers, addresses and comments have dots, too.
 constexpr std::size_t kMaxDots = 4096;
+constexpr const char* kVariablePlace = "environment variable ";  // Before its name, in a Place.
 
 // Where in the file something stands, for messages.
 struct Place {
@@ -234,7 +238,7 @@ Result<toml::table> variable_document(const ConfigKey& key, const std::string& t
 
 Status apply_variable(Config& config, const ConfigKey& key, const std::string& variable,
                       const std::string& text) {
-  const Place place{"environment variable " + variable};
+  const Place place{kVariablePlace + variable};
   const auto document = variable_document(key, text);
   // A line break in the text could have begun another key.
   if (!document.ok() || document.value().size() != 1) {
@@ -272,6 +276,21 @@ Status check_whole(const Config& config) {
   return {};
 }
 
+// One key, or one file with it. A variable wins over the file, whichever of the two it gives.
+Status settle_api_key(Config& config) {
+  if (config.room_api_key.empty() || config.room_api_key_file.empty()) return {};
+  const auto is_variable = [&](const char* key) {
+    return config.place_of(key).starts_with(kVariablePlace);
+  };
+  const bool key_is = is_variable("room.api_key");
+  if (key_is == is_variable("room.api_key_file")) {
+    return refuse({config.place_of("room.api_key_file")}, "room.api_key_file",
+                  "room.api_key is given, too; leave one of them out");
+  }
+  (key_is ? config.room_api_key_file : config.room_api_key).clear();
+  return {};
+}
+
 }  // namespace
 
 std::string Config::place_of(const std::string& key, std::size_t index) const {
@@ -287,6 +306,19 @@ Environment process_environment() {
   };
 }
 
+std::vector<std::string> unknown_variables() {
+  std::set<std::string> known = {"PITBOX_CONFIG"};
+  for (const ConfigKey& key : config_keys()) known.insert(key.variable());
+  std::vector<std::string> unknown;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    const std::string_view text(*variable);
+    std::string name(text.substr(0, text.find('=')));
+    if (name.starts_with("PITBOX_") && !known.contains(name)) unknown.push_back(std::move(name));
+  }
+  std::sort(unknown.begin(), unknown.end());
+  return unknown;
+}
+
 Result<Config> parse_config(std::string_view text, std::string_view file,
                             const Environment& environment) {
   Config config;
@@ -300,6 +332,7 @@ Result<Config> parse_config(std::string_view text, std::string_view file,
   }
   if (Status applied = apply_document(config, document, file); !applied.ok()) return applied;
   if (Status applied = apply_environment(config, environment); !applied.ok()) return applied;
+  if (Status settled = settle_api_key(config); !settled.ok()) return settled;
   Status checked = check_whole(config);
   return checked.ok() ? Result<Config>(std::move(config)) : checked;
 }
@@ -358,7 +391,9 @@ std::string config_reference() {
       "# Configuration\n\n"
       "One TOML file, given to `pitboxd --config FILE`. `pitboxd --check-config` reads it and says "
       "what\nis wrong; `pitboxd --print-config` shows what is in force. Every key has a default "
-      "except a\nsource's name. An environment variable, where one is named, wins over the file.\n";
+      "except a\nsource's name. An environment variable, where one is named, wins over the file; "
+      "one "
+      "that begins with\nPITBOX_ and is not named here is told of and ignored.\n";
   std::string section = "-";
   for (const ConfigKey& key : config_keys()) {
     if (key.section != section) {

@@ -80,6 +80,9 @@ struct Config {
 // Looks up an environment variable; nothing if it is not set.
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 Environment process_environment();
+// Those of the process's variables that begin with PITBOX_ and are none of ours: mistyped, perhaps,
+// or meant for another program.
+std::vector<std::string> unknown_variables();
 
 // Reads the file, then lets the environment override it. kRejected, "FILE:LINE: key: what is wrong;
 // what is allowed", for anything that is not right.

@@ -374,7 +374,7 @@ void add_link(std::vector<ConfigKey>& keys) {
                           PITBOX_MEMBER(room_api_key)));
   keys.back().is_secret = true;
   keys.push_back(text_key("room", "api_key_file", {},
-                          "File that holds the API key, instead of api_key.",
+                          "File that holds the API key, instead of api_key: not both.",
                           PITBOX_MEMBER(room_api_key_file)));
   keys.push_back(text_key("room", "ca_file", {},
                           "PEM file of the certificate authority, where it is a private one.",

@@ -82,6 +82,10 @@ int run_program(int argc, char** argv) {
     std::fputs(pitbox::print_config(config.value(), false).c_str(), stdout);
     return 0;
   }
+  for (const std::string& name : pitbox::unknown_variables()) {
+    std::fprintf(stderr, "pitboxd: environment variable %s is not one of ours, and is ignored\n",
+                 name.c_str());
+  }
   const pitbox::Status usable = pitbox::check_options(config.value());
   if (!usable.ok()) {
     std::fprintf(stderr, "pitboxd: %s\n", usable.message().c_str());

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -165,6 +166,33 @@ TEST(Config, RefusesABadVariableByName) {
   EXPECT_EQ(refusal_of(kSource, {{"PITBOX_JOURNAL_FLUSH_MS", "soon"}}),
             "environment variable PITBOX_JOURNAL_FLUSH_MS: journal.flush_ms: want a whole number; "
             "allowed: 1..10000");
+}
+
+TEST(Config, TakesOneApiKeyAndAVariableBeforeTheFile) {
+  const std::string room = std::string(kSource) + "[room]\n";
+  EXPECT_EQ(refusal_of(room + "api_key = \"rk_a\"\napi_key_file = \"/k\"\n"),
+            "pitbox.toml:5: room.api_key_file: room.api_key is given, too; leave one of them out");
+  EXPECT_NE(
+      refusal_of(kSource, {{"PITBOX_ROOM_API_KEY", "rk_a"}, {"PITBOX_ROOM_API_KEY_FILE", "/k"}}),
+      "taken");
+  const auto by_key = parse(room + "api_key_file = \"/k\"\n", {{"PITBOX_ROOM_API_KEY", "rk_a"}});
+  ASSERT_TRUE(by_key.ok()) << by_key.status().message();
+  EXPECT_EQ(by_key.value().room_api_key, "rk_a");
+  EXPECT_EQ(by_key.value().room_api_key_file, "");
+  const auto by_file = parse(room + "api_key = \"rk_a\"\n", {{"PITBOX_ROOM_API_KEY_FILE", "/k"}});
+  ASSERT_TRUE(by_file.ok()) << by_file.status().message();
+  EXPECT_EQ(by_file.value().room_api_key, "");
+  EXPECT_EQ(by_file.value().room_api_key_file, "/k");
+}
+
+TEST(Config, NamesVariablesThatNobodyKnows) {
+  ASSERT_EQ(setenv("PITBOX_JURNAL_FLUSH_MS", "5", 1), 0);
+  ASSERT_EQ(setenv("PITBOX_JOURNAL_FLUSH_MS", "5", 1), 0);
+  const std::vector<std::string> unknown = unknown_variables();
+  unsetenv("PITBOX_JURNAL_FLUSH_MS");
+  unsetenv("PITBOX_JOURNAL_FLUSH_MS");
+  EXPECT_NE(std::find(unknown.begin(), unknown.end(), "PITBOX_JURNAL_FLUSH_MS"), unknown.end());
+  EXPECT_EQ(std::find(unknown.begin(), unknown.end(), "PITBOX_JOURNAL_FLUSH_MS"), unknown.end());
 }
 
 TEST(Config, ReadsLinesOfTheTrack) {
