@@ -80,6 +80,10 @@ using DefinitionLookup = std::function<DefinitionPtr(std::uint64_t prefix)>;
 // that `lookup` does not know.
 Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
                                   const DefinitionLookup& lookup);
+// The same, into memory that is used again from batch to batch. After an error nothing in `batch`
+// means anything.
+Status decode_batch(std::string_view car, std::string_view blob, const DefinitionLookup& lookup,
+                    DecodedBatch& batch);
 
 // The prefixes a batch names, without decoding its columns. kCorrupt as above.
 Result<std::vector<std::uint64_t>> batch_definitions(std::string_view blob);

@@ -72,21 +72,24 @@ Result<BatchParts> parse_parts(std::string_view blob) {
 
 class BatchDecoder {
  public:
+  // Fills `batch`, whose memory is used again as far as it goes.
   BatchDecoder(std::string_view car, std::span<const std::byte> stream,
-               std::span<const std::byte> dense)
-      : stream_(stream), dense_(dense) {
+               std::span<const std::byte> dense, DecodedBatch& batch)
+      : batch_(batch), stream_(stream), dense_(dense) {
     hasher_.add(car);
+    batch_.rows = 0;
+    batch_.samples = 0;
   }
 
-  Status add(DefinitionPtr definition, std::size_t rows);
-  Result<DecodedBatch> finish();
+  Status add(std::size_t index, DefinitionPtr definition, std::size_t rows);
+  Status finish();
 
  private:
   bool take_times(std::span<std::int64_t> times, GroupMode mode);
   void restore_times(std::span<std::int64_t> times, TimeOrigin& origin);
   bool take_column(StorageType type, std::span<std::byte> column, GroupMode mode);
 
-  DecodedBatch batch_;
+  DecodedBatch& batch_;
   ContentHasher hasher_;
   ByteReader stream_;
   RiceReader dense_;
@@ -95,7 +98,7 @@ class BatchDecoder {
   TimeOrigin receive_origin_;
 };
 
-Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
+Status BatchDecoder::add(std::size_t index, DefinitionPtr definition, std::size_t rows) {
   const std::uint8_t mode_byte = stream_.take_byte();
   if (!stream_.ok() || mode_byte > static_cast<std::uint8_t>(GroupMode::kFew)) {
     return corrupt_batch("a group of unknown mode");
@@ -103,7 +106,7 @@ Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
   const auto mode = static_cast<GroupMode>(mode_byte);
   hasher_.add(std::as_bytes(std::span(definition->name())));
   hasher_.add_u64(rows);
-  GroupColumns group;
+  GroupColumns& group = batch_.groups[index];
   group.definition = std::move(definition);
   group.source_ns.resize(group.definition->has_source_time() ? rows : 0);
   group.receive_ns.resize(rows);
@@ -112,9 +115,12 @@ Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
   if (mode == GroupMode::kFew) add_times(group.receive_ns, group.source_ns);
   restore_times(group.source_ns, source_origin_);
   restore_times(group.receive_ns, receive_origin_);
-  group.columns.reserve(group.definition->channels().size());
-  for (const Channel& channel : group.definition->channels()) {
-    auto& column = group.columns.emplace_back(rows * width_of(channel.type));
+  const std::vector<Channel>& channels = group.definition->channels();
+  group.columns.resize(channels.size());
+  for (std::size_t c = 0; c < channels.size(); ++c) {
+    const Channel& channel = channels[c];
+    auto& column = group.columns[c];
+    column.resize(rows * width_of(channel.type));
     if (!take_column(channel.type, column, mode)) {
       return corrupt_batch("bad column of '" + channel.name + "'");
     }
@@ -122,7 +128,6 @@ Status BatchDecoder::add(DefinitionPtr definition, std::size_t rows) {
   }
   batch_.rows += rows;
   batch_.samples += rows * group.columns.size();
-  batch_.groups.push_back(std::move(group));
   return {};
 }
 
@@ -146,11 +151,11 @@ bool BatchDecoder::take_column(StorageType type, std::span<std::byte> column, Gr
   return true;
 }
 
-Result<DecodedBatch> BatchDecoder::finish() {
+Status BatchDecoder::finish() {
   if (stream_.remaining() != 0) return corrupt_batch("bytes after the last column");
   if (!dense_.at_end()) return corrupt_batch("bits after the last column");
   batch_.hash = hasher_.finish();
-  return std::move(batch_);
+  return {};
 }
 
 }  // namespace
@@ -163,6 +168,13 @@ Result<std::vector<std::uint64_t>> batch_definitions(std::string_view blob) {
 
 Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
                                   const DefinitionLookup& lookup) {
+  DecodedBatch batch;
+  Status decoded = decode_batch(car, blob, lookup, batch);
+  return decoded.ok() ? Result<DecodedBatch>(std::move(batch)) : decoded;
+}
+
+Status decode_batch(std::string_view car, std::string_view blob, const DefinitionLookup& lookup,
+                    DecodedBatch& batch) {
   auto parsed = parse_parts(blob);
   if (!parsed.ok()) return parsed.status();
   BatchParts& parts = parsed.value();
@@ -187,10 +199,11 @@ Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
   }
   if (stream.size() > most_stream_bytes) return corrupt_batch("its stream is too long");
 
-  BatchDecoder decoder(car, std::as_bytes(std::span(stream)),
-                       std::as_bytes(std::span(parts.dense)));
+  batch.groups.resize(definitions.size());
+  BatchDecoder decoder(car, std::as_bytes(std::span(stream)), std::as_bytes(std::span(parts.dense)),
+                       batch);
   for (std::size_t g = 0; g < definitions.size(); ++g) {
-    const Status status = decoder.add(std::move(definitions[g]), parts.rows[g]);
+    Status status = decoder.add(g, std::move(definitions[g]), parts.rows[g]);
     if (!status.ok()) return status;
   }
   return decoder.finish();

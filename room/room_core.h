@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/batch.h"
 #include "proto/log_limit.h"
 #include "proto/room.pb.h"
 #include "room/outbound.h"
@@ -121,7 +122,7 @@ class RoomCore {
   void receive_finished(const words::SessionFinished& finished);
   void take(AssembledEntry entry);
   void store_entry(RoomEntry entry, const Checked& checked);
-  Result<Checked> check(const AssembledEntry& entry) const;
+  Result<Checked> check(const AssembledEntry& entry);
   Result<Checked> check_event_entry(const AssembledEntry& entry) const;
   Status apply(const words::Event& event);
   void acknowledge(const std::map<std::int64_t, RangeSet>& touched);
@@ -144,6 +145,7 @@ class RoomCore {
 
   Viewers viewers_;
   std::optional<Box> box_;
+  DecodedBatch decoded_;            // The memory of check().
   std::vector<RoomEntry> waiting_;  // In the open transaction, for the viewers.
   std::size_t waiting_bytes_ = 0;
   std::map<std::int64_t, RangeSet> found_again_;  // Duplicates, to be acknowledged again.

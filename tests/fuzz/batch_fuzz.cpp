@@ -70,7 +70,13 @@ std::string batch_of(std::string_view input) {
 }
 
 void check(std::string_view input) {
-  const auto decoded = decode_batch("7", batch_of(input), find);
+  const std::string batch = batch_of(input);
+  const auto decoded = decode_batch("7", batch, find);
+  // In the memory of whatever came before it says the same.
+  static DecodedBatch kept;
+  const Status into_kept = decode_batch("7", batch, find, kept);
+  CHECK(into_kept.code() == decoded.status().code());
+  CHECK(!decoded.ok() || kept.hash == decoded.value().hash);
   if (!decoded.ok()) {
     CHECK(decoded.status().code() == Code::kCorrupt);
     return;

@@ -114,6 +114,38 @@ TEST(Batch, FindsTheGridOfDecimalsAndConverters) {
   }
 }
 
+TEST(Batch, IsDecodedIntoTheMemoryOfOthers) {
+  DecodedBatch reused;
+  for (int round = 0; round < 2; ++round) {
+    for (const std::size_t rows : {40U, 2U, 300U}) {
+      std::vector<GroupRows> groups;
+      for (std::size_t g = 0; g < 1 + rows % 3; ++g) {
+        const DefinitionPtr definition =
+            define("g" + std::to_string(g), {StorageType::kI16, StorageType::kF64},
+                   g % 2 == 0 ? TimeBase::kCar : TimeBase::kNone);
+        std::vector<std::uint64_t> numbers;
+        for (std::size_t r = 0; r < rows; ++r) numbers.push_back(r * r * (g + 3));
+        groups.push_back(group_of(definition, {column_of(StorageType::kI16, numbers),
+                                               column_of(StorageType::kF64, numbers)}));
+      }
+      const EncodedBatch encoded = encode_batch("7", groups);
+      const auto alone = decode_batch("7", encoded.blob, knows(groups));
+      ASSERT_TRUE(alone.ok());
+      ASSERT_TRUE(decode_batch("7", encoded.blob, knows(groups), reused).ok());
+      EXPECT_EQ(reused.hash, encoded.hash);
+      EXPECT_EQ(reused.rows, alone.value().rows);
+      EXPECT_EQ(reused.samples, alone.value().samples);
+      ASSERT_EQ(reused.groups.size(), groups.size());
+      for (std::size_t g = 0; g < groups.size(); ++g) {
+        EXPECT_EQ(reused.groups[g].source_ns, alone.value().groups[g].source_ns);
+        EXPECT_EQ(reused.groups[g].receive_ns, alone.value().groups[g].receive_ns);
+        EXPECT_EQ(reused.groups[g].columns, alone.value().groups[g].columns);
+      }
+      EXPECT_FALSE(decode_batch("7", "nothing", knows(groups), reused).ok());
+    }
+  }
+}
+
 // Whatever the channel was before.
 TEST(Batch, GivesBackEveryBitWithTheMemoryOfEarlierBatches) {
   for (const StorageType type : kAllTypes) {
