@@ -13,6 +13,12 @@ namespace {
 template <typename Value>
 using WordOf = std::conditional_t<sizeof(Value) == 8, std::uint64_t, std::uint32_t>;
 
+template <typename Value>
+WordOf<Value> word_of(Value value) {
+  if constexpr (sizeof(Value) < 4) return static_cast<std::uint32_t>(std::int32_t{value});
+  return static_cast<WordOf<Value>>(value);
+}
+
 // Calls `act` with a value of that type. REQUIRES: it is no float.
 template <typename Act>
 auto with_integer(StorageType type, const Act& act) {
@@ -48,7 +54,7 @@ void append_few(std::string& stream, StorageType type, std::span<const std::byte
     Word before = 0;
     for (std::size_t at = 0; at < column.size(); at += sizeof value) {
       std::memcpy(&value, column.data() + at, sizeof value);
-      const auto word = static_cast<Word>(value);
+      const Word word = word_of(value);
       append_varint(stream, zigzag<Word>(static_cast<std::make_signed_t<Word>>(word - before)));
       before = word;
     }
