@@ -92,7 +92,8 @@ std::size_t Recorder::step(BootNs now) {
 
 BootNs Recorder::next_deadline() const {
   if (state_ == RecorderState::kHolding) return retry_ns_;
-  BootNs next = journal_ != nullptr ? std::min(due_ns_, look_ns_) : kNever;
+  BootNs next = journal_ != nullptr ? due_ns_ : kNever;
+  if (journal_ != nullptr && !is_making_room_) next = std::min(next, look_ns_);
   const bool has_to_look = is_making_room_ || look_for_lost_ || look_for_interrupted_;
   if (has_to_look) next = std::min(next, space_due_);
   if (seen_due_ || completed_due_) next = std::min(next, completions_at_);

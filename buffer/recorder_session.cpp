@@ -63,7 +63,7 @@ void Recorder::reload(BootNs now) {
       intake_.conservation().entries.set_evicted_sum(*evicted);
     }
   }
-  due_ns_ = kNever;
+  due_ns_ = look_ns_ = kNever;
   oldest_message_ns_ = 0;
   changed_ = true;
   checkpointed_ = true;

@@ -9,6 +9,13 @@
 #include "proto/check.h"
 
 namespace pitbox {
+namespace {
+
+std::int64_t steady_ns(std::chrono::steady_clock::time_point time) {
+  return to_ns(time.time_since_epoch());
+}
+
+}  // namespace
 
 Runner::Runner(std::string name, const Clock& clock, Work work)
     : name_(std::move(name)), clock_(clock), work_(std::move(work)) {
@@ -35,8 +42,8 @@ void Runner::wake() {
 bool Runner::wake_within(std::chrono::nanoseconds patience) {
   // Adding nothing rather than loading: either the thread's next step comes after what the caller
   // has to show, or this sees when it sleeps.
-  const BootNs until = sleeps_until_.fetch_add(0);
-  if (until <= clock_.boot_now() + to_ns(patience)) return false;
+  const std::int64_t until = sleeps_until_.fetch_add(0);
+  if (until <= steady_ns(std::chrono::steady_clock::now() + patience)) return false;
   wake();
   return true;
 }
@@ -63,10 +70,11 @@ void Runner::sleep_until(BootNs deadline) {
   constexpr BootNs kLongest = to_ns(std::chrono::hours(1));
   const BootNs now = clock_.boot_now();
   if (deadline <= now) return;
-  const std::chrono::nanoseconds patience(std::min(deadline - now, kLongest));
-  sleeps_until_.exchange(now + to_ns(patience));
+  const auto until = std::chrono::steady_clock::now() +
+                     std::chrono::nanoseconds(std::min(deadline - now, kLongest));
+  sleeps_until_.exchange(steady_ns(until));
   std::unique_lock lock(mutex_);
-  condition_.wait_for(lock, patience, [this] { return awake_.load() || stopping_.load(); });
+  condition_.wait_until(lock, until, [this] { return awake_.load() || stopping_.load(); });
 }
 
 }  // namespace pitbox

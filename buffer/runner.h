@@ -19,6 +19,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <mutex>
@@ -61,8 +62,9 @@ class Runner {
   // waker that finds it true relies on the step that follows the thread's store to see its data.
   std::atomic<bool> awake_{false};
   // Written by the thread: when the sleep ends that it is in, or about to begin; kNever before a
-  // step. Read and written by exchanging, likewise.
-  std::atomic<BootNs> sleeps_until_{kNever};
+  // step. Read and written by exchanging, likewise. Steady time, in which it sleeps: boot time runs
+  // on while the machine is suspended.
+  std::atomic<std::int64_t> sleeps_until_{kNever};
   std::atomic<bool> stopping_{false};  // Written by stop().
   std::mutex mutex_;
   std::condition_variable condition_;

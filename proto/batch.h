@@ -84,6 +84,8 @@ Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
 // means anything.
 Status decode_batch(std::string_view car, std::string_view blob, const DefinitionLookup& lookup,
                     DecodedBatch& batch);
+// What that memory is, in bytes: it only grows.
+std::size_t memory_of(const DecodedBatch& batch);
 
 // The prefixes a batch names, without decoding its columns. kCorrupt as above.
 Result<std::vector<std::uint64_t>> batch_definitions(std::string_view blob);

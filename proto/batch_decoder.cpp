@@ -173,6 +173,16 @@ Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
   return decoded.ok() ? Result<DecodedBatch>(std::move(batch)) : decoded;
 }
 
+std::size_t memory_of(const DecodedBatch& batch) {
+  std::size_t bytes = batch.groups.capacity() * sizeof(GroupColumns);
+  for (const GroupColumns& group : batch.groups) {
+    bytes += (group.source_ns.capacity() + group.receive_ns.capacity()) * sizeof(std::int64_t);
+    bytes += group.columns.capacity() * sizeof(group.columns[0]);
+    for (const auto& column : group.columns) bytes += column.capacity();
+  }
+  return bytes;
+}
+
 Status decode_batch(std::string_view car, std::string_view blob, const DefinitionLookup& lookup,
                     DecodedBatch& batch) {
   auto parsed = parse_parts(blob);

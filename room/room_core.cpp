@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint32_t kReplacedRetryMs = 30'000;
 constexpr std::uint32_t kRefusedRetryMs = 5'000;
-constexpr std::uint64_t kSamplesKept = std::uint64_t{1} << 20;  // Memory for so many is used again.
+constexpr std::size_t kDecodedKept = std::size_t{8} << 20;  // From batch to batch; more is freed.
 
 std::string key_of(std::uint64_t incarnation, std::uint64_t first) {
   return hex_id(incarnation) + "/" + std::to_string(first);
@@ -340,12 +340,10 @@ void RoomCore::store_entry(RoomEntry row, const Checked& checked) {
 
 Result<RoomCore::Checked> RoomCore::check(const AssembledEntry& entry) {
   if (entry.is_event) return check_event_entry(entry);
+  if (memory_of(decoded_) > kDecodedKept) decoded_ = {};
   const auto lookup = [this](std::uint64_t prefix) { return store_->definition(prefix); };
   Status decoded = decode_batch(entry.car, entry.bytes, lookup, decoded_);
-  if (!decoded.ok()) {
-    decoded_ = {};
-    return decoded;
-  }
+  if (!decoded.ok()) return decoded;
   if (decoded_.hash.raw() != entry.hashes) {
     return Status(Code::kCorrupt, "the batch's content has another hash");
   }
@@ -353,7 +351,6 @@ Result<RoomCore::Checked> RoomCore::check(const AssembledEntry& entry) {
   for (const GroupColumns& group : decoded_.groups) {
     checked.definitions.push_back(group.definition->prefix());
   }
-  if (decoded_.samples > kSamplesKept) decoded_ = {};
   return checked;
 }
 

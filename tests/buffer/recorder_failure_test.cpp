@@ -1,11 +1,8 @@
 // Goal: a journal that fails costs neither a record nor the process. Method: real SQLite files and
 // a real limit: RLIMIT_FSIZE makes every write beyond it fail, as a disk that is full or broken.
 
-#include <sys/resource.h>
-
-#include <csignal>
-
 #include "buffer/recorder.h"
+#include "file_limit.h"
 #include "recorder_rig.h"
 
 namespace pitbox {
@@ -15,24 +12,6 @@ using rig::expect_exactly;
 using rig::Kept;
 using rig::kMillisecond;
 using rig::Rig;
-
-// No file may grow beyond `bytes` while this lives.
-class FileLimit {
- public:
-  explicit FileLimit(std::uint64_t bytes) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &before_);
-    rlimit limit = before_;
-    limit.rlim_cur = bytes;
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
-  FileLimit(const FileLimit&) = delete;
-  FileLimit& operator=(const FileLimit&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 TEST(RecorderFailure, ReplacesAJournalWhoseCommitFailedAndReadsTheRecordsAgain) {
   Rig rig;

@@ -332,6 +332,8 @@ class Rig {
   void step() {
     while (recorder->step(clock.boot) > 0) {
     }
+    // Or its thread would take a whole core.
+    EXPECT_GT(recorder->next_deadline(), clock.boot) << "done, and asks to be asked again at once";
   }
   void pass(std::int64_t milliseconds) {
     for (std::int64_t i = 0; i < milliseconds; i += 10) {

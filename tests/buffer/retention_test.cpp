@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "buffer/journal_removal.h"
+#include "file_limit.h"
 #include "proto/sqlite.h"
 #include "recorder_rig.h"
 
@@ -360,6 +361,35 @@ TEST(Retention, GivesTheSpaceOfAnOldSessionBack) {
   const auto holes = free_stretches(file);
   ASSERT_TRUE(holes.ok()) << holes.status().message();
   EXPECT_FALSE(holes.value().empty());
+}
+
+// Held because nothing could be journaled, it journals again, but what could be deleted is in the
+// way: it waits for that, and does not ask all the time (Rig::step() looks).
+TEST(Retention, RestsWhileNoRoomCanBeMade) {
+  SmallDisk rig;
+  rig.open();
+  ASSERT_TRUE(rig.command(StartSession{.name = "old", .id = {}}).status.ok());
+  rig.given_batches(300);
+  rig.acknowledge(1, rig.snapshot().last_sequence);
+  ASSERT_TRUE(rig.command(EndSession{}).status.ok());
+  ASSERT_TRUE(rig.command(StartSession{.name = "new", .id = {}}).status.ok());
+  rig.given_batches(2);
+  rig.disk_bytes = rig.used();
+  {
+    const FileLimit nothing_grows(4096);
+    for (int i = 0; i < 30; ++i) {
+      rig.say_rows(rig.next++, 1);
+      rig.pass(10);
+    }
+    ASSERT_EQ(rig.snapshot().state, RecorderState::kHolding);
+  }
+  {
+    const FileLimit old_one_is_stuck(700 * kKiB);
+    rig.pass(1500);
+    EXPECT_EQ(rig.snapshot().state, RecorderState::kRecording);
+  }
+  rig.pass(3000);
+  EXPECT_EQ(rig.snapshot().conservation.messages.in_ring, 0U);
 }
 
 TEST(Retention, BuriesWhatAnOldSessionStillHadToSend) {

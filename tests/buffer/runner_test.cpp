@@ -63,6 +63,34 @@ TEST(Runner, IsWokenForWhatCanWaitOnlyIfItWouldNotLookInTime) {
   runner.stop();
 }
 
+class LeapingClock final : public Clock {
+ public:
+  BootNs boot_now() const override { return system_clock().boot_now() + leapt.load(); }
+  WallNs wall_now() const override { return system_clock().wall_now(); }
+  std::string boot_id() const override { return "boot"; }
+
+  std::atomic<BootNs> leapt{0};
+};
+
+// Boot time ran on while the machine was suspended, the time that the thread sleeps by did not.
+TEST(Runner, IsWokenAfterASuspendThoughItShouldHaveLookedLongAgo) {
+  LeapingClock clock;
+  std::atomic<int> steps{0};
+  Runner runner("test", clock,
+                {.step = [&](BootNs) -> std::size_t {
+                   ++steps;
+                   return 0;
+                 },
+                 .next_deadline = [] { return kNever; }});
+  runner.start();
+  ASSERT_TRUE(becomes_true([&] { return !runner.wake_within(std::chrono::hours(2)); }));
+  const int before = steps.load();
+  clock.leapt.store(to_ns(std::chrono::hours(5)));
+  EXPECT_TRUE(runner.wake_within(std::chrono::milliseconds(25)));
+  EXPECT_TRUE(becomes_true([&] { return steps.load() > before; }));
+  runner.stop();
+}
+
 // It sleeps for ever when it found nothing and for a moment when it did: what is told in between
 // must be seen.
 TEST(Runner, SeesEverythingThatCouldWait) {

@@ -142,6 +142,7 @@ TEST(Batch, IsDecodedIntoTheMemoryOfOthers) {
         EXPECT_EQ(reused.groups[g].columns, alone.value().groups[g].columns);
       }
       EXPECT_FALSE(decode_batch("7", "nothing", knows(groups), reused).ok());
+      EXPECT_GE(memory_of(reused), rows * groups.size() * (8 + 2 + 8));
     }
   }
 }
