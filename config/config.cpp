@@ -276,7 +276,8 @@ Status check_whole(const Config& config) {
   return {};
 }
 
-// One key, or one file with it. A variable wins over the file, whichever of the two it gives.
+// One key, or one file with it. A variable wins over the file, whichever of the two it gives; an
+// empty text gives neither.
 Status settle_api_key(Config& config) {
   if (config.room_api_key.empty() || config.room_api_key_file.empty()) return {};
   const auto is_variable = [&](const char* key) {
@@ -392,8 +393,8 @@ std::string config_reference() {
       "One TOML file, given to `pitboxd --config FILE`. `pitboxd --check-config` reads it and says "
       "what\nis wrong; `pitboxd --print-config` shows what is in force. Every key has a default "
       "except a\nsource's name. An environment variable, where one is named, wins over the file; "
-      "one "
-      "that begins with\nPITBOX_ and is not named here is told of and ignored.\n";
+      "PITBOX_CONFIG names\nthe file itself. One that begins with PITBOX_ and is none of these is "
+      "told of and ignored.\n";
   std::string section = "-";
   for (const ConfigKey& key : config_keys()) {
     if (key.section != section) {

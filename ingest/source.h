@@ -75,7 +75,7 @@ struct SourceCounters {
 
 class Source {
  public:
-  // How soon the recorder is to look at a ring: before an eighth of it is full, or at once.
+  // How soon the recorder is to look at a ring: when it would, or within its patience; or at once.
   enum class Urgency : std::uint8_t { kSoon, kNow };
   // Called on the ingest thread after a turn that published something, or found no room.
   using OnPublished = std::function<void(Urgency)>;

@@ -25,8 +25,6 @@ using nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
 constexpr auto kLook = milliseconds(20);
-// For everything sent to be acknowledged, once it is.
-constexpr double kPatienceS = 300;
 
 Status no_figure(const std::string& why) {
   return {Code::kRejected, why + ": no figure"};
@@ -59,10 +57,12 @@ class IngestRun {
     std::error_code error;
     fs::create_directories(options_.folder, error);
     if (error) return {Code::kRejected, options_.folder.string() + ": " + error.message()};
-    tell("what the machine can do at all");
-    auto limits = measure_limits(options_.folder, options_.with_gso);
-    if (!limits.ok()) return limits.status();
-    figures_.limits = limits.value();
+    if (options_.with_limits) {
+      tell("what the machine can do at all");
+      auto limits = measure_limits(options_.folder, options_.with_gso);
+      if (!limits.ok()) return limits.status();
+      figures_.limits = limits.value();
+    }
     Stage::Options stage;
     stage.programs = options_.programs;
     stage.folder = options_.folder;
@@ -133,7 +133,8 @@ class IngestRun {
     if (auto ended = ask({{"command", "session_end"}}); !ended.ok()) return ended.status();
     while (!is_complete()) {
       if (options_.should_stop()) return {Code::kTryAgain, "stopped"};
-      if (since_sent.seconds() > kPatienceS) return no_figure("the room is not complete");
+      if (since_sent.seconds() > options_.room_patience_s)
+        return no_figure("the room is not complete");
       std::this_thread::sleep_for(kLook);
     }
     const pid_t daemon = stage_->daemon().pid();

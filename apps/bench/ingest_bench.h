@@ -25,6 +25,8 @@ struct IngestBenchOptions {
   double samples_per_second = 22e6;  // Of all cars together; 0: as fast as it goes.
   double seconds = 60;
   bool with_gso = false;
+  bool with_limits = true;       // What the machine can do at all, too; else Limits is all zeros.
+  double room_patience_s = 300;  // For everything to be in the room, once all is sent.
   // What it does just now; may be empty.
   std::function<void(std::string_view)> progress;
   std::function<bool()> should_stop = [] { return false; };

@@ -1,4 +1,4 @@
-// How many cars this machine can take, in under five minutes (docs/bench.md, "`bench --laptop`").
+// How many cars this machine can take, in some minutes (docs/bench.md, "`bench --laptop`").
 //
 // Threads: makes its own for as long as it measures; blocks.
 

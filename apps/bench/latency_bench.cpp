@@ -6,11 +6,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "apps/bench/stopwatch.h"
 #include "apps/launch/process_stats.h"
 #include "apps/launch/stage.h"
+#include "apps/launch/status_view.h"
 #include "buffer/clock.h"
 #include "proto/uuid.h"
 
@@ -21,6 +23,7 @@ using nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
 constexpr auto kLatencyLook = milliseconds(50);
+constexpr double kRoomPatienceS = 5;
 // The first rows wait for the link to open and for the session to be known in the room.
 constexpr std::int64_t kWarmUpNs = 1'000 * kNsPerMs;
 
@@ -36,10 +39,11 @@ class LatencyRun {
     stage.folder = options_.folder / ("flush-" + std::to_string(figures_.flush_ms));
     stage.flush_ms = figures_.flush_ms;
     auto set = Stage::set(stage);
-    if (!set.ok()) return set.status();
+    // What could not be run says nothing of what it would have measured.
+    if (!set.ok()) return Status(Code::kFatal, set.status().message());
     stage_ = std::move(set).take();
     auto disk = DiskProbe::measure(stage.folder);
-    if (!disk.ok()) return disk.status();
+    if (!disk.ok()) return Status(Code::kFatal, disk.status().message());
     figures_.disk = disk.value();
     if (Status driven = drive(); !driven.ok()) return driven;
     const auto drops = stage_->source().kernel_drops();
@@ -68,7 +72,7 @@ class LatencyRun {
         stage_->start_command({"sim", "--cars", std::to_string(options_.cars), "--gt3", "--seconds",
                                seconds.data(), "--to", stage_->source().address()},
                               "sim.log");
-    if (!started.ok()) return started.status();
+    if (!started.ok()) return {Code::kFatal, started.status().message()};
     ChildProcess car = std::move(started).take();
     std::optional<int> code;
     while (!(code = car.wait(kLatencyLook))) {
@@ -78,8 +82,27 @@ class LatencyRun {
     if (*code != 0) return {Code::kFatal, "the simulator failed"};
     figures_.cpu_percent = 100 * (processor_seconds(daemon) - processor_before) / watch.seconds();
     figures_.resident_mib = static_cast<double>(memory_kib(daemon, "VmHWM")) / 1024;
+    if (Status whole = wait_for_room(); !whole.ok()) return whole;
     figures_.latencies = reader.stop();
     return {};
+  }
+
+  // Rows that never come are not late: the room must have all of them.
+  Status wait_for_room() const {
+    const Stopwatch watch;
+    std::uint64_t pending = 0;
+    while (watch.seconds() < kRoomPatienceS) {
+      if (options_.should_stop()) return {Code::kTryAgain, "stopped"};
+      const auto answer = stage_->ask(R"({"command":"status"})");
+      if (!answer.ok()) return answer.status();
+      const auto status = StatusView::parse(answer.value());
+      if (!status.ok()) return status.status();
+      pending = status.value().pending;
+      if (pending == 0) return {};
+      std::this_thread::sleep_for(kLatencyLook);
+    }
+    return {Code::kRejected, "the room lacks " + std::to_string(pending) +
+                                 " entries five seconds after the last row: no figure"};
   }
 
   void tell(double passed) const {

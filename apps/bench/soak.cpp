@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdio>
 #include <deque>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -32,12 +31,15 @@ constexpr double kLooks = 1200;
 constexpr double kAskEveryS = 0.25;  // What is behind cannot be told more exactly.
 constexpr double kCompleteWithinS = 60;
 constexpr double kGrowthMax = 1.1;
+constexpr std::size_t kLooksToJudge = 40;  // Fewer say nothing of what grows.
 constexpr auto kSoakPoll = milliseconds(50);
 
 std::size_t count_descriptors(pid_t pid) {
   std::error_code error;
-  const fs::directory_iterator all("/proc/" + std::to_string(pid) + "/fd", error);
-  return error ? 0 : static_cast<std::size_t>(std::distance(begin(all), end(all)));
+  std::size_t count = 0;
+  fs::directory_iterator it("/proc/" + std::to_string(pid) + "/fd", error);
+  for (const fs::directory_iterator end; !error && it != end; it.increment(error)) ++count;
+  return count;
 }
 
 double resident_mib(pid_t pid) {
@@ -69,10 +71,12 @@ class Soak {
   explicit Soak(const SoakOptions& options) : options_(options) {}
 
   Result<SoakFigures> run() {
-    for (const auto step : {&Soak::set_stage, &Soak::drive, &Soak::finish}) {
-      if (Status status = (this->*step)(); !status.ok()) return status;
-    }
-    judge();
+    if (Status set = set_stage(); !set.ok()) return set;
+    Status ran = drive();
+    if (ran.ok()) ran = finish();
+    if (figures_.looks.empty()) return ran.ok() ? Status(Code::kFatal, "too short a run") : ran;
+    // Hours of figures are not thrown away because of how they ended.
+    figures_.why_not = ran.ok() ? judge() : ran.message();
     return std::move(figures_);
   }
 
@@ -137,7 +141,9 @@ class Soak {
     const auto answer = stage_->ask(R"({"command":"status"})");
     if (!answer.ok()) return answer.status();
     auto json = ordered_json::parse(answer.value(), nullptr, false);
-    if (json.is_discarded()) return Status(Code::kFatal, "the daemon's answer is no JSON");
+    if (json.is_discarded() || !json.contains("batches") || !json.contains("recorder")) {
+      return Status(Code::kFatal, "the daemon's answer is no status");
+    }
     return json;
   }
 
@@ -166,10 +172,12 @@ class Soak {
     std::uintmax_t bytes = 0;
     std::error_code error;
     const fs::path folder = stage_->state_directory() / "sessions" / session_.text();
-    for (const auto& file : fs::directory_iterator(folder, error)) {
-      if (!file.path().filename().string().ends_with("-wal")) continue;
-      const auto size = file.file_size(error);
-      if (!error) bytes += size;
+    fs::directory_iterator it(folder, error);
+    for (const fs::directory_iterator end; !error && it != end; it.increment(error)) {
+      if (!it->path().filename().string().ends_with("-wal")) continue;
+      std::error_code gone;
+      const auto size = it->file_size(gone);
+      if (!gone) bytes += size;
     }
     return static_cast<double>(bytes) / (1024 * 1024);
   }
@@ -205,19 +213,19 @@ class Soak {
     return {};
   }
 
-  void judge() {
-    std::string& why = figures_.why_not;
-    if (drops_ != 0) {
-      why = "the kernel dropped " + std::to_string(drops_) + " datagrams";
-    } else if (law_violations_ != 0) {
-      why = "the conservation law was broken";
-    } else if (!is_complete_) {
-      why = "the room did not have all of the session a minute after its end";
-    } else if (figures_.memory_after_mib() >= kGrowthMax * figures_.memory_before_mib()) {
-      why = "the daemon's memory grew";
-    } else if (figures_.descriptors_after() > figures_.descriptors_before()) {
-      why = "the daemon's descriptors grew";
+  // What did not hold; empty: all of it.
+  std::string judge() const {
+    if (drops_ != 0) return "the kernel dropped " + std::to_string(drops_) + " datagrams";
+    if (law_violations_ != 0) return "the conservation law was broken";
+    if (!is_complete_) return "the room did not have all of the session a minute after its end";
+    if (figures_.looks.size() < kLooksToJudge) return {};
+    if (figures_.memory_after_mib() >= kGrowthMax * figures_.memory_before_mib()) {
+      return "the daemon's memory grew";
     }
+    if (figures_.descriptors_after() > figures_.descriptors_before()) {
+      return "the daemon's descriptors grew";
+    }
+    return {};
   }
 
   const SoakOptions& options_;

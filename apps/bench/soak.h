@@ -1,6 +1,7 @@
 // What grows while daemon, link and room run for hours (docs/bench.md, "`bench soak`").
 //
-// Threads: one; blocks as long as it was asked for. Memory: a few numbers a look, 1,200 looks.
+// Threads: one; blocks as long as it was asked for. Memory: a few numbers a look, 1,200 looks, and
+// four more a second while the room acknowledges nothing.
 
 #pragma once
 
@@ -51,7 +52,7 @@ struct SoakFigures {
   std::size_t descriptors_after() const;
 };
 
-// kTryAgain if it was stopped. What did not hold is in the figures.
+// What did not hold is in the figures, also that it was stopped, or that the daemon died.
 Result<SoakFigures> soak(const SoakOptions& options);
 
 std::string to_json(const SoakFigures& figures);

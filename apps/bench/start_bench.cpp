@@ -46,10 +46,11 @@ class StartRun {
     if (drops.value() > 0) {
       return Status(Code::kRejected, "the kernel dropped datagrams: no figure");
     }
-    figures_.bytes = std::filesystem::file_size(file_);
-    std::error_code none;
-    const auto wal = std::filesystem::file_size(file_.string() + "-wal", none);
-    if (!none) figures_.bytes += wal;
+    for (const std::string& name : {file_.string(), file_.string() + "-wal"}) {
+      std::error_code none;
+      const auto size = std::filesystem::file_size(name, none);
+      if (!none) figures_.bytes += size;
+    }
     figures_.flush_ms = kDefaultFlushMs;
     std::sort(figures_.start_ms.begin(), figures_.start_ms.end());
     return std::move(figures_);
@@ -76,6 +77,9 @@ class StartRun {
       return {Code::kFatal, "the session made has not exactly one file"};
     }
     file_ = found.value().files.front();
+    const auto reader = JournalReader::open(file_);
+    if (!reader.ok()) return reader.status();
+    incarnation_ = reader.value()->incarnation();
 
     Stage::Options stage;
     stage.programs = options_.programs;
@@ -98,9 +102,7 @@ class StartRun {
   Result<std::uint64_t> high_water() const {
     const auto mark = HighWater::read(stage_->state_directory() / "high_water");
     if (!mark) return Status(Code::kFatal, "the journal has no high-water mark");
-    const auto reader = JournalReader::open(file_);
-    if (!reader.ok()) return reader.status();
-    if (mark->failed || mark->incarnation != reader.value()->incarnation()) {
+    if (mark->failed || mark->incarnation != incarnation_) {
       return Status(Code::kRejected, "another file took over: no figure");
     }
     return mark->last;
@@ -111,7 +113,11 @@ class StartRun {
     const auto file = stage_->state_directory() / "high_water";
     for (;;) {
       const auto mark = HighWater::read(file);
+      if (mark && mark->incarnation != incarnation_) {
+        return {Code::kRejected, "another file took over: no figure"};
+      }
       if (mark && mark->last >= last + entries) return {};
+      if (options_.should_stop()) return {Code::kTryAgain, "stopped"};
       if (watch.seconds() > kStartPatienceS) {
         return {Code::kFatal, "nothing was journaled for a minute"};
       }
@@ -149,6 +155,7 @@ class StartRun {
   std::unique_ptr<Stage> stage_;
   ChildProcess cars_;
   std::filesystem::path file_;
+  std::uint64_t incarnation_ = 0;
   StartFigures figures_;
 };
 
@@ -159,6 +166,7 @@ Result<StartFigures> measure_start(const StartBenchOptions& options) {
   static_cast<void>(options);
   return Status(Code::kRejected, "this is not a release build: no figure");
 #else
+  if (options.kills < 1) return Status(Code::kRejected, "at least one kill");
   return StartRun(options).run();
 #endif
 }

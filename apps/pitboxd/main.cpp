@@ -73,6 +73,10 @@ int run_program(int argc, char** argv) {
   app.set_version_flag("--version", PITBOX_VERSION);
   if (const auto code = pitbox::end_after_parsing(app, argc, argv)) return *code;
 
+  for (const std::string& name : pitbox::unknown_variables()) {
+    std::fprintf(stderr, "pitboxd: environment variable %s is not one of ours, and is ignored\n",
+                 name.c_str());
+  }
   const auto config = pitbox::load_config(file, pitbox::process_environment());
   if (!config.ok()) {
     std::fprintf(stderr, "pitboxd: %s\n", config.status().message().c_str());
@@ -81,10 +85,6 @@ int run_program(int argc, char** argv) {
   if (print) {
     std::fputs(pitbox::print_config(config.value(), false).c_str(), stdout);
     return 0;
-  }
-  for (const std::string& name : pitbox::unknown_variables()) {
-    std::fprintf(stderr, "pitboxd: environment variable %s is not one of ours, and is ignored\n",
-                 name.c_str());
   }
   const pitbox::Status usable = pitbox::check_options(config.value());
   if (!usable.ok()) {
