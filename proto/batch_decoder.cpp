@@ -177,7 +177,7 @@ std::size_t memory_of(const DecodedBatch& batch) {
   std::size_t bytes = batch.groups.capacity() * sizeof(GroupColumns);
   for (const GroupColumns& group : batch.groups) {
     bytes += (group.source_ns.capacity() + group.receive_ns.capacity()) * sizeof(std::int64_t);
-    bytes += group.columns.capacity() * sizeof(group.columns[0]);
+    bytes += group.columns.capacity() * sizeof(std::vector<std::byte>);
     for (const auto& column : group.columns) bytes += column.capacity();
   }
   return bytes;

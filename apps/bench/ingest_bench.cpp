@@ -133,8 +133,9 @@ class IngestRun {
     if (auto ended = ask({{"command", "session_end"}}); !ended.ok()) return ended.status();
     while (!is_complete()) {
       if (options_.should_stop()) return {Code::kTryAgain, "stopped"};
-      if (since_sent.seconds() > options_.room_patience_s)
+      if (since_sent.seconds() > options_.room_patience_s) {
         return no_figure("the room is not complete");
+      }
       std::this_thread::sleep_for(kLook);
     }
     const pid_t daemon = stage_->daemon().pid();
