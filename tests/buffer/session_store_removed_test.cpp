@@ -26,6 +26,18 @@ class StoreRemoved : public SessionStoreRig {
     end();
   }
 
+  // Of batches 1..4 another file says that 2 and 3 are evicted, and no tombstone does.
+  void given_evicted_is_only_carried_on() {
+    begin();
+    given_commits(4);
+    incarnation_ = journal_->incarnation();
+    Commit carry = carry_of(4);
+    carry.evicted[incarnation_].add(Range{2, 3});
+    auto next = store_->replace(std::move(journal_), carry, 0, "test");
+    ASSERT_TRUE(next.ok()) << next.status().message();
+    journal_ = std::move(next).take();
+  }
+
   Uuid session_;
   std::uint64_t incarnation_ = 0;
   fs::path file_;
@@ -96,14 +108,7 @@ TEST_F(StoreRemoved, WhatIsDeletedIsLearnedBesideTombstonesThatBoxDbDoesNotKnow)
 // A file that took over says what the tombstones before it answered for; that they are still there
 // it does not know.
 TEST_F(StoreRemoved, WhatIsOnlyCarriedOnAsEvictedIsUnanswered) {
-  begin();
-  given_commits(4);
-  const std::uint64_t incarnation = journal_->incarnation();
-  Commit carry = carry_of(4);
-  carry.evicted[incarnation].add(Range{2, 3});
-  auto next = store_->replace(std::move(journal_), carry, 0, "test");
-  ASSERT_TRUE(next.ok()) << next.status().message();
-  journal_ = std::move(next).take();
+  given_evicted_is_only_carried_on();
   ASSERT_TRUE(remove_batches(store_->retained(journal_.get()).at(0).file, {{2, 3}}).ok());
   restart();
   RangeSet lost;
@@ -114,14 +119,7 @@ TEST_F(StoreRemoved, WhatIsOnlyCarriedOnAsEvictedIsUnanswered) {
 // The tombstones went with an older copy that has the batches again, and the file that took over
 // from it, which carries on that there were some, is itself taken over from.
 TEST_F(StoreRemoved, WhatAnOlderCopyHasAgainIsToBeSentWhateverIsCarriedOn) {
-  begin();
-  given_commits(4);
-  const std::uint64_t incarnation = journal_->incarnation();
-  Commit carry = carry_of(4);
-  carry.evicted[incarnation].add(Range{2, 3});
-  auto next = store_->replace(std::move(journal_), carry, 0, "test");
-  ASSERT_TRUE(next.ok()) << next.status().message();
-  journal_ = std::move(next).take();
+  given_evicted_is_only_carried_on();
   given_commits(1);
   const fs::path copy = journal_->file().string() + ".copy";
   const fs::path live = journal_->file();
@@ -137,19 +135,12 @@ TEST_F(StoreRemoved, WhatAnOlderCopyHasAgainIsToBeSentWhateverIsCarriedOn) {
 
 // Carried on likewise, but the room has them, and they are deleted here: nothing is left to tell.
 TEST_F(StoreRemoved, WhatTheRoomHoldsNeedsNoTombstone) {
-  begin();
-  given_commits(4);
-  const std::uint64_t incarnation = journal_->incarnation();
-  Commit carry = carry_of(4);
-  carry.evicted[incarnation].add(Range{2, 3});
-  auto next = store_->replace(std::move(journal_), carry, 0, "test");
-  ASSERT_TRUE(next.ok()) << next.status().message();
-  journal_ = std::move(next).take();
+  given_evicted_is_only_carried_on();
   RangeSet held;
   held.add(Range{1, 4});
   ASSERT_TRUE(store_
                   ->acknowledge({.session = journal_->session().id,
-                                 .incarnation = incarnation,
+                                 .incarnation = incarnation_,
                                  .ranges = held,
                                  .store = kRemovedRoom.store})
                   .ok());
