@@ -2,10 +2,11 @@
 //
 // Published<T>: one writer puts a new immutable value, any thread takes the latest.
 // BoundedQueue<T>: any thread puts, one takes; a full queue refuses.
+// LatestSlot<T>: any thread puts, one takes; what was not taken gives way to what is put.
 //
-// Why a mutex in both: they carry a few hundred small things a second at most, never samples; the
-// lock is held for a pointer swap or one move, no call is made under it, and nobody holds two. A
-// lock-free form would save nothing that can be measured here and cost proof.
+// Why a mutex in all three: they carry a few hundred small things a second at most, never samples;
+// the lock is held for a pointer swap or one move, no call is made under it, and nobody holds two.
+// A lock-free form would save nothing that can be measured here and cost proof.
 
 #pragma once
 
@@ -71,6 +72,23 @@ class BoundedQueue {
   std::deque<T> items_;
 };
 
+template <typename T>
+class LatestSlot {
+ public:
+  void put(T value) {
+    const std::lock_guard lock(mutex_);
+    value_ = std::move(value);
+  }
+  std::optional<T> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(value_, std::nullopt);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<T> value_;
+};
+
 // Recorder -> link, after every commit and every change: what there is to send.
 struct FileHead {
   std::uint64_t incarnation = 0;
@@ -120,8 +138,8 @@ struct SessionCompleted {  // The room holds everything of an ended session.
   Uuid session;
   RoomIdentity room;
 };
-struct RoomSeen {  // A Welcome: what this room once completed may be asked about.
-  RoomIdentity room;
+struct RoomSeen {  // A Welcome: what this room once completed may be asked about. Only the latest
+  RoomIdentity room;  // counts, and it is put before what that store completes.
 };
 // The room knows sequences that this file never issued (it is older than what was sent, or another
 // box goes on with it), or has one of them with another content.

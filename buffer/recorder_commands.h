@@ -48,7 +48,7 @@ struct CommandResult {
 struct LinkReports {
   BoundedQueue<Acknowledged> acknowledged{1024};
   BoundedQueue<SessionCompleted> completed{64};
-  BoundedQueue<RoomSeen> seen{16};
+  LatestSlot<RoomSeen> seen;
   BoundedQueue<IncarnationRefused> refused{16};
 };
 

@@ -61,18 +61,22 @@ std::size_t Recorder::take_completions(BootNs now) {
     completions_at_ = now + to_ns(options_.retry_interval);
   };
   std::size_t work = 0;
-  while (seen_due_ || (seen_due_ = link_reports_.seen.try_pop())) {
-    const auto reopened = store_->see_room(seen_due_->room);
-    if (!reopened.ok()) return failed("ask the room again", reopened.status()), work;
-    if (reopened.value() > 0) {
-      spdlog::info("the room was opened anew: {} complete sessions are asked about again",
-                   reopened.value());
-      publish_heads(now);
+  for (;;) {
+    if (!completed_due_) completed_due_ = link_reports_.completed.try_pop();
+    // Taken after the completion, for it was put before it.
+    if (auto latest = link_reports_.seen.take()) seen_due_ = std::move(latest);
+    if (seen_due_) {
+      const auto reopened = store_->see_room(seen_due_->room);
+      if (!reopened.ok()) return failed("ask the room again", reopened.status()), work;
+      if (reopened.value() > 0) {
+        spdlog::info("the room was opened anew: {} complete sessions are asked about again",
+                     reopened.value());
+        publish_heads(now);
+      }
+      seen_due_.reset();
+      ++work;
     }
-    seen_due_.reset();
-    ++work;
-  }
-  while (completed_due_ || (completed_due_ = link_reports_.completed.try_pop())) {
+    if (!completed_due_) return work;
     const Status status = store_->set_complete(completed_due_->session, completed_due_->room);
     if (!status.ok() && status.code() != Code::kRejected) {
       return failed("mark session complete", status), work;
@@ -81,7 +85,6 @@ std::size_t Recorder::take_completions(BootNs now) {
     publish_heads(now);
     ++work;
   }
-  return work;
 }
 
 // Stored with the next commit, which it asks for as a record would: no sooner than the flush.

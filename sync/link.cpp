@@ -133,7 +133,8 @@ void Link::State::take_heads(BootNs now) {
   bool is_changed = std::exchange(is_new_store, false);
   for (const RoomLine* line : lines()) {
     const SessionSync& sync = line->sync();
-    if (!sync.is_complete() || !line->is_closed()) continue;
+    // The recorder must know before the line may go: nobody would tell it later.
+    if (!sync.is_completion_told() || !line->is_closed()) continue;
     std::uint64_t& store = completed.try_emplace(sync.info().id, ~sync.room_store()).first->second;
     is_changed |= std::exchange(store, sync.room_store()) != sync.room_store();
   }

@@ -65,7 +65,7 @@ namespace pitbox {
 struct SyncReports {
   BoundedQueue<Acknowledged>& acknowledged;
   BoundedQueue<SessionCompleted>& completed;
-  BoundedQueue<RoomSeen>& seen;
+  LatestSlot<RoomSeen>& seen;
   BoundedQueue<IncarnationRefused>& refused;
   // After something was put into a queue: wakes the recorder, which may be asleep. On the link's
   // thread; must not block. May be empty.
@@ -132,8 +132,10 @@ class SessionSync {
 
   bool is_open() const { return open_; }
   bool is_welcomed() const { return welcomed_; }
-  // The room holds everything of the ended session.
+  // The room holds everything of the ended session...
   bool is_complete() const { return complete_; }
+  // ...and the recorder was told so, after all else that it is to know of it.
+  bool is_completion_told() const { return completion_reported_; }
   // Nothing to send now, whatever may be in flight: others may use the link.
   bool is_idle(BootNs now);
   // Something could go if a rate limit of the room did not hold it back.
@@ -239,7 +241,7 @@ class SessionSync {
   std::map<EntryKey, int> found_damaged_;  // By the room; how often.
   bool complete_ = false;
   std::uint64_t room_store_ = 0;
-  bool room_unreported_ = false;
+  bool room_unreported_ = false;  // on_report is still to be called for it.
   bool completion_reported_ = false;
   std::uint64_t progress_ = 0;
 

@@ -101,6 +101,8 @@ Status SessionSync::on_welcome(BootNs now, const words::Welcome& welcome) {
     begin_file(file, its == held.end() ? words::Held() : *its->second, welcome.store());
   }
   room_store_ = welcome.store();
+  // At once: of two connections the later Welcome has the last word.
+  reports_.seen.put({{options_.room_url, room_store_}});
   room_unreported_ = true;
   welcomed_ = true;
   last_ack_ = now;
@@ -299,16 +301,14 @@ bool SessionSync::report_refusal(BootNs now, File& file) {
 }
 
 void SessionSync::report(BootNs now) {
-  bool reported = false;
-  if (room_unreported_ && reports_.seen.try_push({{options_.room_url, room_store_}})) {
-    room_unreported_ = false;
-    reported = true;
-  }
+  bool reported = std::exchange(room_unreported_, false);
+  bool is_all_told = true;
   for (auto& [incarnation, file] : files_) {
     if (file.held_unreported) {
       const std::uint64_t store = file.doubtful.empty() ? file.known_store : 0;
       if (!reports_.acknowledged.try_push(
               {info_.id, incarnation, true, file.lanes.held(), store})) {
+        is_all_told = false;
         continue;
       }
       file.held_unreported = false;
@@ -317,6 +317,7 @@ void SessionSync::report(BootNs now) {
     }
     if (!file.unreported.empty()) {
       if (!reports_.acknowledged.try_push({info_.id, incarnation, false, file.unreported, 0})) {
+        is_all_told = false;
         continue;
       }
       file.unreported.clear();
@@ -325,8 +326,8 @@ void SessionSync::report(BootNs now) {
     // After all that is held of it.
     reported |= report_refusal(now, file);
   }
-  // Whose word it is, the recorder must know first.
-  if (complete_ && !completion_reported_ && !room_unreported_) {
+  // Last: there is no connection for a complete session on which the rest could be told.
+  if (complete_ && !completion_reported_ && is_all_told) {
     completion_reported_ =
         reports_.completed.try_push({info_.id, {options_.room_url, room_store_}});
     reported |= completion_reported_;

@@ -133,7 +133,7 @@ class Box {
       // Acknowledged is only what we sent, or what the room has with our content.
       for (const Range& range : report->ranges.ranges()) CHECK(ours_.contains(range));
     }
-    while (seen_.try_pop()) ++reports;
+    if (seen_.take()) ++reports;
     while (completed_.try_pop()) ++reports;
     while (refused_.try_pop()) {
       ++reports;
@@ -146,7 +146,7 @@ class Box {
   RangeSet ours_;
   BoundedQueue<Acknowledged> acknowledged_{64};
   BoundedQueue<SessionCompleted> completed_{4};
-  BoundedQueue<RoomSeen> seen_{64};
+  LatestSlot<RoomSeen> seen_;
   BoundedQueue<IncarnationRefused> refused_{4};
   std::optional<SessionSync> sync_;
   BootNs now_ = 1'000'000'000;

@@ -55,7 +55,7 @@ class World {
   std::map<std::uint64_t, RangeSet> told;  // What the recorder knows.
   BoundedQueue<Acknowledged> acknowledged{4};
   BoundedQueue<SessionCompleted> completed{4};
-  BoundedQueue<RoomSeen> seen{64};
+  LatestSlot<RoomSeen> seen;
   BoundedQueue<IncarnationRefused> refused{4};
 
  private:

@@ -93,7 +93,7 @@ class SessionSyncRig : public ::testing::Test {
   FakeRoom room_;
   BoundedQueue<Acknowledged> acknowledged_{64};
   BoundedQueue<SessionCompleted> completed_{4};
-  BoundedQueue<RoomSeen> seen_{64};
+  LatestSlot<RoomSeen> seen_;
   BoundedQueue<IncarnationRefused> refused_{4};
   std::optional<SessionSync> sync_;
   std::optional<SessionSync::Verdict> verdict_;
