@@ -256,7 +256,7 @@ class LinkLine : public ::testing::Test {
   JournalEntrySource source_;
   BoundedQueue<Acknowledged> acknowledged_{256};
   BoundedQueue<SessionCompleted> completed_{16};
-  BoundedQueue<RoomSeen> seen_{256};
+  LatestSlot<RoomSeen> seen_;
   BoundedQueue<IncarnationRefused> refused_{16};
   std::map<Uuid, RangeSet> known_;
   std::unique_ptr<Link> link_;
@@ -438,7 +438,7 @@ TEST(LinkOptions, WhatCannotBeUsedIsRefused) {
   JournalEntrySource source;
   BoundedQueue<Acknowledged> acknowledged(1);
   BoundedQueue<SessionCompleted> completed(1);
-  BoundedQueue<RoomSeen> seen(1);
+  LatestSlot<RoomSeen> seen;
   BoundedQueue<IncarnationRefused> refused(1);
   const auto refuses = [&](const Link::Options& options) {
     return Link::create(
