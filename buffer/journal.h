@@ -94,6 +94,19 @@ struct NewLap {  // A row of the `laps` table; travels as the event `event_index
   std::string evidence;
 };
 
+// Batches of one car that are coded together from now on (block.h).
+struct NewBlock {
+  struct Member {
+    std::uint64_t sequence = 0;
+    std::string reference;  // In place of its blob.
+  };
+  std::uint64_t block = 0;  // Its number: the last of the sequences.
+  std::uint64_t first = 0;  // The first of them.
+  std::string car;
+  std::string blob;
+  std::vector<Member> members;  // In order of sequence.
+};
+
 // Everything one commit makes durable.
 struct Commit {
   std::vector<NewEvent> events;  // Get sequences before the batches, in order.
@@ -112,6 +125,7 @@ struct Commit {
   // Batches of this file to be deleted: they are acknowledged, or evicted. The newest batch stays,
   // because the next one's running totals follow from it.
   std::vector<Range> removed;
+  std::vector<NewBlock> blocks;  // Of batches that are in the file.
 };
 
 class Journal {

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "buffer/block.h"
 #include "buffer/journal_rows.h"
 #include "buffer/journal_schema.h"
 #include "proto/sqlite.h"
@@ -104,6 +105,7 @@ struct JournalReader::State {
   std::optional<Database> database;
   std::optional<JournalRows> rows;
   std::map<std::uint64_t, DefinitionPtr> definitions;
+  std::optional<BlockExpander> blocks;
 
   Status named(Status status) const { return std::move(status).within(file.string()); }
   Status named(Status status, std::uint64_t sequence) const {
@@ -111,7 +113,35 @@ struct JournalReader::State {
   }
   Result<Range> extent();
   Result<JournalMeta> meta_now();
+  // As it was journaled, whether or not it was merged since.
+  Result<StoredEntry> batch(std::uint64_t sequence);
+  Result<StoredEntry> batch_holding(std::uint64_t sequence);
+  Result<StoredEntry> expanded(const std::function<Result<StoredEntry>()>& read);
+  Result<DefinitionPtr> definition(std::uint64_t prefix);
 };
+
+// A block can go between the look at its batch and the look at it: then the batch went too.
+Result<StoredEntry> JournalReader::State::expanded(
+    const std::function<Result<StoredEntry>()>& read) {
+  auto entry = read();
+  if (!entry.ok() || !is_block_reference(entry.value().bytes)) return entry;
+  const std::string reference = entry.value().bytes;
+  Status status = blocks->expand(entry.value());
+  if (status.ok()) return entry;
+  if (status.code() != Code::kRejected) return status;
+  entry = read();
+  if (entry.ok() && entry.value().bytes != reference) status = blocks->expand(entry.value());
+  if (!entry.ok() || status.ok()) return entry;
+  return Status::corrupt("its block is not there");
+}
+
+Result<StoredEntry> JournalReader::State::batch(std::uint64_t sequence) {
+  return expanded([&] { return rows->batch(sequence); });
+}
+
+Result<StoredEntry> JournalReader::State::batch_holding(std::uint64_t sequence) {
+  return expanded([&] { return rows->batch_holding(sequence); });
+}
 
 Result<Range> JournalReader::State::extent() {
   auto range = read_extent(*database);
@@ -142,6 +172,13 @@ Result<std::unique_ptr<JournalReader>> JournalReader::open(const fs::path& file)
   if (!meta.ok()) return Status(meta.status()).within(step);
   state->meta = std::move(meta).take();
   state->rows.emplace(*state->database);
+  State* const raw = state.get();
+  state->blocks.emplace(
+      [raw](std::uint64_t block, const std::string& car) { return raw->rows->block(block, car); },
+      [raw](std::uint64_t prefix) {
+        const auto found = raw->definition(prefix);
+        return found.ok() ? found.value() : DefinitionPtr();
+      });
   state->cut = find_cut(file, state->meta);
   return std::unique_ptr<JournalReader>(new JournalReader(std::move(state)));
 }
@@ -328,21 +365,34 @@ Result<std::vector<DefinitionPtr>> JournalReader::definitions() {
 }
 
 Result<DefinitionPtr> JournalReader::definition(std::uint64_t prefix) {
-  const auto cached = state_->definitions.find(prefix);
-  if (cached != state_->definitions.end()) return cached->second;
-  auto row = state_->database->prepare("SELECT content FROM definitions WHERE prefix = ?");
-  if (!row.ok()) return state_->named(row.status());
+  return state_->definition(prefix);
+}
+
+Result<DefinitionPtr> JournalReader::State::definition(std::uint64_t prefix) {
+  const auto cached = definitions.find(prefix);
+  if (cached != definitions.end()) return cached->second;
+  auto row = database->prepare("SELECT content FROM definitions WHERE prefix = ?");
+  if (!row.ok()) return named(row.status());
   const auto stepped = row.value().bind_u64(1, prefix).step();
-  if (!stepped.ok()) return state_->named(stepped.status());
+  if (!stepped.ok()) return named(stepped.status());
   if (!stepped.value()) return DefinitionPtr();
   auto parsed = Definition::parse(row.value().blob(0));
   const std::string step = "definition " + hex_id(prefix);
-  if (!parsed.ok()) return state_->named(Status(parsed.status()).within(step));
+  if (!parsed.ok()) return named(Status(parsed.status()).within(step));
   if (parsed.value()->prefix() != prefix) {
-    return state_->named(Status(Code::kCorrupt, "its name is another").within(step));
+    return named(Status(Code::kCorrupt, "its name is another").within(step));
   }
-  state_->definitions.emplace(prefix, parsed.value());
+  definitions.emplace(prefix, parsed.value());
   return parsed;
+}
+
+Result<std::vector<std::uint64_t>> JournalReader::unmerged(std::string_view car, Range range) {
+  std::vector<std::uint64_t> found;
+  range.last = std::min(range.last, state_->cut);
+  if (range.first > range.last) return found;
+  const Status read = state_->rows->unmerged(car, range, found);
+  if (!read.ok()) return state_->named(read);
+  return found;
 }
 
 Result<StoredEntry> JournalReader::entry(std::uint64_t sequence) {
@@ -351,7 +401,7 @@ Result<StoredEntry> JournalReader::entry(std::uint64_t sequence) {
   }
   auto found = state_->rows->event(sequence);
   if (!found.ok() && found.status().code() == Code::kRejected) {
-    found = state_->rows->batch_holding(sequence);
+    found = state_->batch_holding(sequence);
   }
   if (!found.ok()) return state_->named(found.status(), sequence);
   return found;
@@ -420,8 +470,14 @@ Status JournalReader::scan(std::uint64_t from, const std::function<bool(const St
     const bool is_event = events.head() <= batches.head();
     const std::uint64_t sequence =
         is_event ? events.found[events.at++] : batches.found[batches.at++];
-    auto entry = is_event ? state_->rows->event(sequence) : state_->rows->batch(sequence);
+    auto entry = is_event ? state_->rows->event(sequence) : state_->batch(sequence);
     if (!entry.ok() && entry.status().code() == Code::kTryAgain) return entry.status();
+    if (!entry.ok() && entry.status().code() == Code::kRejected) {
+      // Deleted since it was found, or its tree is damaged.
+      const auto gone = removed();
+      if (gone.ok() && gone.value().contains(sequence)) continue;
+      entry = Status::corrupt("it was found and cannot be found again");
+    }
     if (entry.ok() && (sequence <= done || entry.value().last > all.last)) {
       entry = Status(Code::kCorrupt, "its sequences are taken or do not exist");
     }

@@ -66,7 +66,8 @@ struct BatchOutline {
   std::int64_t first_ns = 0;
   std::int64_t last_ns = 0;
   std::uint64_t rows = 0;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;   // As it was journaled...
+  std::uint64_t stored = 0;  // ...and what it takes now: less once it is merged into a block.
 };
 
 // The file as a JournalReader opens it, for whoever asks what that does not answer: read-only, its
@@ -122,7 +123,11 @@ class JournalReader {
   Result<std::uint64_t> newest_batch();
   // At most 64 batches that begin within `range`, in order.
   Result<std::vector<BatchOutline>> outlines(Range range);
-  // The entry that holds `sequence`. kRejected if the file does not hold it.
+  // The first sequences within `range` of that car's batches which are in no block, rising; at most
+  // 64, and fewer means that there are no more.
+  Result<std::vector<std::uint64_t>> unmerged(std::string_view car, Range range);
+  // The entry that holds `sequence`; a batch in a block comes as it was (block.h). kRejected if the
+  // file does not hold it.
   Result<StoredEntry> entry(std::uint64_t sequence);
   // Calls `visit` for each entry with first >= `from`, in order, until it returns false or all that
   // there were at the call were seen. A corrupt row is reported through `bad` (sequence, reason)

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "buffer/block.h"
 #include "proto/check.h"
 #include "proto/text.h"
 
@@ -149,10 +150,37 @@ const std::string kBatch =
     "blob FROM batches ";
 const std::string kWithin = " WHERE sequence BETWEEN ? AND ? ORDER BY sequence ";
 const std::string kStep = "LIMIT " + std::to_string(JournalRows::kRowsPerStep);
+// The reference of a merged batch (block.h), else nothing. Small ones are looked at only: of a long
+// blob SQLite would read all.
+const std::string kReference = "CASE WHEN length(blob) <= " + std::to_string(kMaxReferenceBytes) +
+                               " AND substr(blob, 1, 1) = x'00' THEN blob END";
 const std::string kEventSum = "SELECT total_events, total_bytes, length(bytes) FROM events";
 const std::string kBatchSum =
-    "SELECT total_batches, total_rows, total_samples, total_bytes, length(blob), rows, samples "
-    "FROM batches";
+    "SELECT total_batches, total_rows, total_samples, total_bytes, length(blob), rows, samples, " +
+    kReference + " FROM batches";
+
+// Sequences, as the statement gives them.
+Status read_keys(Statement& keys, const Range& range, std::vector<std::uint64_t>& out) {
+  std::uint64_t least = range.first;
+  for (int i = 0; i < JournalRows::kRowsPerStep; ++i) {
+    const auto stepped = keys.step();
+    if (!stepped.ok()) return stepped.status();
+    if (!stepped.value()) break;
+    const std::uint64_t sequence = keys.u64(0);
+    if (sequence < least || sequence > range.last) return Status::corrupt("rows out of order");
+    out.push_back(sequence);
+    least = sequence + 1;
+  }
+  return {};
+}
+
+// Bytes of a batch as it was journaled, by its length and its reference, if it has one.
+Result<BlockReference> sizes_of(const Statement& row, int length, int reference) {
+  if (row.type(reference) != kBlob) {
+    return BlockReference{.bytes = row.u64(length), .share = row.u64(length), .slices = {}};
+  }
+  return parse_block_reference(row.blob(reference), 0);
+}
 
 }  // namespace
 
@@ -161,16 +189,20 @@ JournalRows::JournalRows(Database& database)
     : event_(database, kEvent + "WHERE sequence = ?"),
       batch_(database, kBatch + "WHERE sequence = ?"),
       batch_holding_(database, kBatch + "WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1"),
+      block_(database, "SELECT car, blob FROM blocks WHERE block = ?"),
       lap_(database,
            "SELECT sequence, car, lap, kind, lap_time_ms, sector_time_ms, started_at_ms, evidence "
            "FROM laps WHERE sequence = ?"),
       event_keys_(database, "SELECT sequence FROM events" + kWithin + kStep),
       batch_keys_(database, "SELECT sequence FROM batches" + kWithin + kStep),
       lap_keys_(database, "SELECT sequence FROM laps" + kWithin + kStep),
+      unmerged_(database,
+                "SELECT sequence FROM batches WHERE sequence BETWEEN ? AND ? AND car = ? "
+                "AND (" +
+                    kReference + ") IS NULL ORDER BY sequence " + kStep),
       outline_(database,
-               "SELECT sequence, last_sequence, car, first_ns, last_ns, rows, length(blob) "
-               "FROM batches" +
-                   kWithin + kStep),
+               "SELECT sequence, last_sequence, car, first_ns, last_ns, rows, length(blob), " +
+                   kReference + " FROM batches" + kWithin + kStep),
       first_event_(database, kEventSum + kWithin + "LIMIT 1"),
       last_event_(database, kEventSum + kWithin + "DESC LIMIT 1"),
       first_batch_(database, kBatchSum + kWithin + "LIMIT 1"),
@@ -192,6 +224,30 @@ Result<StoredEntry> JournalRows::batch_holding(std::uint64_t sequence) {
   return found;
 }
 
+Result<std::string> JournalRows::block(std::uint64_t block, std::string_view car) {
+  // Older forms have none.
+  if (const auto compiled = block_.get(); !compiled.ok()) {
+    return Status::corrupt(compiled.status().message());
+  }
+  return one_row<std::string>(block_, block, [&](const Statement& row) -> Result<std::string> {
+    if (!has_types(row, {kText, kBlob})) {
+      return Status::corrupt("a block's column is of another type");
+    }
+    if (row.text(0) != car) return Status::corrupt("its block is another car's");
+    return std::string(row.blob(1));
+  });
+}
+
+Status JournalRows::unmerged(std::string_view car, Range range, std::vector<std::uint64_t>& out) {
+  const auto compiled = unmerged_.get();
+  if (!compiled.ok()) return compiled.status();
+  Statement& keys = *compiled.value();
+  keys.bind_u64(1, range.first).bind_u64(2, range.last).bind_text(3, car);
+  Status status = read_keys(keys, range, out);
+  keys.reset();
+  return status;
+}
+
 Result<StoredLap> JournalRows::lap(std::uint64_t sequence) {
   return one_row<StoredLap>(lap_, sequence, lap_of);
 }
@@ -204,21 +260,9 @@ Status JournalRows::sequences(Table table, Range range, std::vector<std::uint64_
   if (!compiled.ok()) return compiled.status();
   Statement& keys = *compiled.value();
   keys.bind_u64(1, range.first).bind_u64(2, range.last);
-  std::uint64_t least = range.first;
-  for (int i = 0; i < kRowsPerStep; ++i) {
-    const auto stepped = keys.step();
-    if (!stepped.ok()) return stepped.status();
-    if (!stepped.value()) break;
-    const std::uint64_t sequence = keys.u64(0);
-    if (sequence < least || sequence > range.last) {
-      keys.reset();
-      return Status::corrupt("rows out of order");
-    }
-    out.push_back(sequence);
-    least = sequence + 1;
-  }
+  Status status = read_keys(keys, range, out);
   keys.reset();
-  return {};
+  return status;
 }
 
 Status JournalRows::outlines(Range range, std::vector<BatchOutline>& out) {
@@ -239,13 +283,19 @@ Status JournalRows::outlines(Range range, std::vector<BatchOutline>& out) {
       status = Status::corrupt("a batch's row is of another shape");
       break;
     }
+    const auto sizes = sizes_of(row, 6, 7);
+    if (!sizes.ok()) {
+      status = sizes.status();
+      break;
+    }
     out.push_back({.first = row.u64(0),
                    .last = row.u64(1),
                    .car = std::string(row.text(2)),
                    .first_ns = row.integer(3),
                    .last_ns = row.integer(4),
                    .rows = row.u64(5),
-                   .bytes = row.u64(6)});
+                   .bytes = sizes.value().bytes,
+                   .stored = sizes.value().share});
   }
   row.reset();
   return status;
@@ -275,13 +325,17 @@ Result<JournalRows::Edge> JournalRows::edges(Range range) {
     });
   }
   if (!found.ok()) return found.status();
+  Status unreadable;
   found = at(first_batch_, [&](const Statement& row) {
     edge.found = true;
     edge.before.batches = row.u64(0) - 1;
     edge.before.rows = row.u64(1) - row.u64(5);
     edge.before.samples = row.u64(2) - row.u64(6);
-    edge.before.batch_bytes = row.u64(3) - row.u64(4);
+    const auto sizes = sizes_of(row, 4, 7);
+    if (!sizes.ok()) unreadable = sizes.status();
+    if (sizes.ok()) edge.before.batch_bytes = row.u64(3) - sizes.value().bytes;
   });
+  if (!unreadable.ok()) return unreadable;
   if (found.ok() && found.value()) {
     found = at(last_batch_, [&](const Statement& row) {
       edge.through.batches = row.u64(0);

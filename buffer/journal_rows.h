@@ -27,12 +27,17 @@ class JournalRows {
   Result<StoredEntry> batch(std::uint64_t sequence);
   // The batch that holds `sequence`: its own, or a block's that begins before it.
   Result<StoredEntry> batch_holding(std::uint64_t sequence);
+  // The blob of that car's block. kRejected and kCorrupt as above.
+  Result<std::string> block(std::uint64_t block, std::string_view car);
   Result<StoredLap> lap(std::uint64_t sequence);
 
   // The first kRowsPerStep sequences of a table within `range`, rising. What was found before
   // a failure is in `out`.
   enum class Table : std::uint8_t { kEvents, kBatches, kLaps };
   Status sequences(Table table, Range range, std::vector<std::uint64_t>& out);
+
+  // The first kRowsPerStep batches of a car within `range` that are on their own: not merged.
+  Status unmerged(std::string_view car, Range range, std::vector<std::uint64_t>& out);
 
   // The first kRowsPerStep batches that begin within `range`, without their content. What was found
   // before a failure is in `out`.
@@ -50,10 +55,12 @@ class JournalRows {
   LazyStatement event_;
   LazyStatement batch_;
   LazyStatement batch_holding_;
+  LazyStatement block_;
   LazyStatement lap_;
   LazyStatement event_keys_;
   LazyStatement batch_keys_;
   LazyStatement lap_keys_;
+  LazyStatement unmerged_;
   LazyStatement outline_;
   LazyStatement first_event_;
   LazyStatement last_event_;

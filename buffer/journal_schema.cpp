@@ -58,6 +58,10 @@ constexpr std::array kTables = {
               "CREATE TABLE evicted(incarnation INTEGER NOT NULL, first INTEGER NOT NULL, "
               "last INTEGER NOT NULL, PRIMARY KEY(incarnation, first)) WITHOUT ROWID",
               2},
+    TableText{"blocks",
+              "CREATE TABLE blocks(block INTEGER PRIMARY KEY, first INTEGER NOT NULL, "
+              "car TEXT NOT NULL, blob BLOB NOT NULL)",
+              3},
 };
 
 // One row per name; `take` returns the refusal of a row that has not the right shape.

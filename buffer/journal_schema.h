@@ -26,8 +26,8 @@
 namespace pitbox {
 
 inline constexpr std::int64_t kJournalApplicationId = 0x50424A31;  // "PBJ1"
-// 2: what was removed, and what tombstones answer for.
-inline constexpr std::int64_t kJournalFormat = 2;
+// 2: what was removed, and what tombstones answer for. 3: blocks.
+inline constexpr std::int64_t kJournalFormat = 3;
 
 // The longest value any table may hold, for SQLite's own limit when reading.
 inline constexpr int kMaxJournalValueBytes = static_cast<int>(kMaxBatchBytes) + (1 << 20);

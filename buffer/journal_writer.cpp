@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "buffer/block.h"
 #include "buffer/decoder.h"
 #include "proto/check.h"
 #include "proto/text.h"
@@ -47,6 +48,21 @@ Status check_lap(const NewLap& lap, std::size_t events) {
   return {};
 }
 
+Status check_block(const NewBlock& block, std::uint64_t last) {
+  const bool is_sound = is_car_name(block.car, false) && !block.members.empty() &&
+                        block.first == block.members.front().sequence &&
+                        block.block == block.members.back().sequence && block.first >= 1 &&
+                        block.block <= last && !block.blob.empty() &&
+                        block.blob.size() <= kMaxBatchBytes;
+  if (!is_sound) return Status::rejected("a block that is none");
+  const bool are_references =
+      std::all_of(block.members.begin(), block.members.end(), [](const NewBlock::Member& member) {
+        return is_block_reference(member.reference) &&
+               member.reference.size() <= kMaxReferenceBytes;
+      });
+  return are_references ? Status() : Status::rejected("a block's reference that is none");
+}
+
 }  // namespace
 
 Result<JournalWriter> JournalWriter::prepare(Database& database) {
@@ -87,6 +103,16 @@ Result<JournalWriter> JournalWriter::prepare(Database& database) {
   make(writer.put_removed_, "INSERT INTO removed(first, last) VALUES(?, ?)");
   make(writer.drop_evicted_, "DELETE FROM evicted WHERE incarnation = ? AND first BETWEEN ? AND ?");
   make(writer.put_evicted_, "INSERT INTO evicted(incarnation, first, last) VALUES(?, ?, ?)");
+  make(writer.put_block_, "INSERT INTO blocks(block, first, car, blob) VALUES(?, ?, ?, ?)");
+  make(writer.put_reference_, "UPDATE batches SET blob = ? WHERE sequence = ? AND car = ?");
+  make(writer.references_,
+       "SELECT blob FROM batches WHERE sequence BETWEEN ? AND ? AND length(blob) <= ? AND "
+       "substr(blob, 1, 1) = x'00'");
+  make(writer.references_of_block_,
+       "SELECT batches.blob FROM blocks JOIN batches ON sequence BETWEEN first AND block AND "
+       "batches.car = blocks.car WHERE block = ? AND length(batches.blob) <= ? AND "
+       "substr(batches.blob, 1, 1) = x'00' ORDER BY sequence DESC");
+  make(writer.drop_block_, "DELETE FROM blocks WHERE block = ?");
   if (status.ok()) status = writer.load(database);
   if (!status.ok()) return status;
   return writer;
@@ -158,6 +184,7 @@ Status JournalWriter::check(const Commit& commit) const {
     const bool is_there = range.first >= 1 && range.first <= range.last && range.last <= now_.last;
     if (!is_there) keep(Status::rejected("batches to be removed that do not exist"));
   }
+  for (const NewBlock& block : commit.blocks) keep(check_block(block, now_.last));
   keep(check_definitions(commit));
   return std::move(status).within("commit");
 }
@@ -195,6 +222,7 @@ Result<Journal::Committed> JournalWriter::write(const Commit& commit) {
   if (status.ok()) status = write_states(commit);
   if (status.ok()) status = write_acknowledged(commit);
   if (status.ok()) status = write_evicted(commit);
+  if (status.ok()) status = write_blocks(commit);
   if (status.ok()) status = write_removed(commit);
   if (!status.ok()) return status;
   return Journal::Committed{.first = first,
@@ -331,7 +359,10 @@ Status JournalWriter::write_acknowledged(const Commit& commit) {
 
 Status JournalWriter::write_removed(const Commit& commit) {
   for (const Range& range : commit.removed) {
+    const auto blocks = blocks_of(range);
+    if (!blocks.ok()) return blocks.status();
     Status status = run_with(remove_batches_, range);
+    if (status.ok()) status = drop_empty(blocks.value());
     if (!status.ok()) return status;
     status = add_stored(
         next_.removed, range, [&](const Range& r) { return run_with(drop_removed_, r); },
@@ -339,6 +370,64 @@ Status JournalWriter::write_removed(const Commit& commit) {
     if (!status.ok()) return status;
   }
   return {};
+}
+
+Status JournalWriter::write_blocks(const Commit& commit) {
+  for (const NewBlock& block : commit.blocks) {
+    Status status = put_block_.bind_u64(1, block.block)
+                        .bind_u64(2, block.first)
+                        .bind_text(3, block.car)
+                        .bind_blob(4, block.blob)
+                        .run();
+    for (const NewBlock::Member& member : block.members) {
+      if (!status.ok()) return status;
+      status = put_reference_.bind_blob(1, member.reference)
+                   .bind_u64(2, member.sequence)
+                   .bind_text(3, block.car)
+                   .run();
+    }
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+Result<std::set<std::uint64_t>> JournalWriter::blocks_of(const Range& range) {
+  std::set<std::uint64_t> blocks;
+  references_.bind_u64(1, range.first).bind_u64(2, range.last).bind_u64(3, kMaxReferenceBytes);
+  for (;;) {
+    const auto row = references_.step();
+    if (!row.ok()) return row.status();
+    if (!row.value()) break;
+    const auto reference = parse_block_reference(references_.blob(0), 0);
+    if (reference.ok()) blocks.insert(reference.value().block);
+  }
+  references_.reset();
+  return blocks;
+}
+
+Status JournalWriter::drop_empty(const std::set<std::uint64_t>& blocks) {
+  for (const std::uint64_t block : blocks) {
+    const auto empty = is_empty(block);
+    if (!empty.ok()) return empty.status();
+    if (!empty.value()) continue;
+    if (Status dropped = drop_block_.bind_u64(1, block).run(); !dropped.ok()) return dropped;
+  }
+  return {};
+}
+
+// The newest of its batches is mostly there as long as any is: the oldest are given up first.
+Result<bool> JournalWriter::is_empty(std::uint64_t block) {
+  references_of_block_.bind_u64(1, block).bind_u64(2, kMaxReferenceBytes);
+  bool is_empty = true;
+  while (is_empty) {
+    const auto row = references_of_block_.step();
+    if (!row.ok()) return row.status();
+    if (!row.value()) break;
+    const auto reference = parse_block_reference(references_of_block_.blob(0), 0);
+    is_empty = !reference.ok() || reference.value().block != block;
+  }
+  references_of_block_.reset();
+  return is_empty;
 }
 
 Status JournalWriter::write_evicted(const Commit& commit) {

@@ -51,6 +51,11 @@ class JournalWriter {
   Status write_acknowledged(const Commit& commit);
   Status write_removed(const Commit& commit);
   Status write_evicted(const Commit& commit);
+  Status write_blocks(const Commit& commit);
+  Result<std::set<std::uint64_t>> blocks_of(const Range& range);
+  // Those of them of which no batch is left.
+  Status drop_empty(const std::set<std::uint64_t>& blocks);
+  Result<bool> is_empty(std::uint64_t block);
 
   struct Standing {
     std::uint64_t last = 0;
@@ -77,6 +82,11 @@ class JournalWriter {
   Statement put_removed_;
   Statement drop_evicted_;
   Statement put_evicted_;
+  Statement put_block_;
+  Statement put_reference_;
+  Statement references_;
+  Statement references_of_block_;
+  Statement drop_block_;
 };
 
 }  // namespace pitbox

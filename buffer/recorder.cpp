@@ -86,6 +86,7 @@ std::size_t Recorder::step(BootNs now) {
     ++work;
   }
   work += maintain(now);
+  if (work == 0) work += merge_laps(now);
   publish(now);
   return work;
 }
@@ -96,6 +97,7 @@ BootNs Recorder::next_deadline() const {
   if (journal_ != nullptr && !is_making_room_) next = std::min(next, look_ns_);
   const bool has_to_look = is_making_room_ || look_for_lost_ || look_for_interrupted_;
   if (has_to_look) next = std::min(next, space_due_);
+  if (wants_to_merge()) next = std::min(next, merge_due_);
   if (seen_due_ || completed_due_) next = std::min(next, completions_at_);
   if (changed_) next = std::min(next, published_ns_ + to_ns(options_.publish_interval));
   if (live_due_) next = std::min(next, live_published_ns_ + to_ns(options_.live_interval));

@@ -46,6 +46,7 @@
 #include "buffer/intake.h"
 #include "buffer/journal.h"
 #include "buffer/journal_reader.h"
+#include "buffer/lap_merger.h"
 #include "buffer/live_values.h"
 #include "buffer/recorder_commands.h"
 #include "buffer/rekeying.h"
@@ -92,6 +93,7 @@ class Recorder {
     std::chrono::nanoseconds live_interval = std::chrono::milliseconds(100);
     std::size_t reports_per_step = 64;  // Of each kind.
     std::size_t commands_max = 16;
+    bool merges_laps = true;  // Into blocks, once the room has them.
     Intake::Options intake;
     SpaceKeeper::Options space;
   };
@@ -212,6 +214,10 @@ class Recorder {
   bool bury_again(const RetainedFile& file, BootNs now);
   void make_room_to_journal(BootNs now);
 
+  // recorder_merge.cpp: laps into blocks.
+  bool wants_to_merge() const;
+  std::size_t merge_laps(BootNs now);
+
   // Constant after construction.
   const Options options_;
   const Clock& clock_;
@@ -244,6 +250,7 @@ class Recorder {
   BootNs last_commit_ns_ = 0;
   BootNs look_ns_ = kNever;  // When the rings are looked at again; kNever: when woken.
   BootNs retry_ns_ = 0;
+  BootNs merge_due_ = 0;
   // Reports of the link that box.db could not take yet, and when to try again.
   std::optional<RoomSeen> seen_due_;
   std::optional<SessionCompleted> completed_due_;
@@ -271,7 +278,8 @@ class Recorder {
   bool acknowledged_replaces_ = false;
   std::uint64_t acknowledged_by_ = 0;  // Of the live file: FileHead::acknowledged_by.
   std::int64_t acknowledged_bytes_ = 0;
-  std::unique_ptr<JournalReader> sizes_;           // For bytes_of().
+  std::unique_ptr<JournalReader> sizes_;  // For bytes_of().
+  LapMerger merger_;
   EntryTerms sealed_;                              // Of the session's other files.
   std::unique_ptr<Rekeying> rekeying_;             // Of the open session; null: none.
   std::unique_ptr<EndedRekeying> ended_rekeying_;  // Of another session; null: none.

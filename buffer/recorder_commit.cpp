@@ -82,9 +82,11 @@ void Recorder::add_intake(Draft& draft, const ClockReading& reading, BootNs now)
   for (const Gap& gap : harvest.gaps) commit.events.push_back(gap_event(gap, now));
   draft.after.gaps += harvest.gaps.size();
   for (auto& [lap, known_ns] : harvest.laps) {
-    const std::int64_t started_at_ms =
+    // Of a clock that was set meanwhile, or of a receiver, it can be anything.
+    const std::int64_t started_at_ms = std::clamp<std::int64_t>(
         lap.started_is_utc ? lap.started_utc_ms
-                           : (lap.started_boot_ns + reading.wall_minus_boot_ns()) / 1'000'000;
+                           : (lap.started_boot_ns + reading.wall_minus_boot_ns()) / 1'000'000,
+        0, kMaxWallMs);
     commit.laps.push_back(NewLap{.event_index = commit.events.size(),
                                  .car = lap.car,
                                  .lap = lap.lap,
@@ -212,6 +214,10 @@ bool Recorder::write(Draft draft, BootNs now) {
   CHECK(given == draft.commit.events.size() + draft.commit.batches.size());
   last_commit_took_ns_ = clock_.boot_now() - began;
   commit_took_.add(last_commit_took_ns_);
+  for (const NewLap& lap : draft.commit.laps) {
+    merger_.note_lap(lap.car, committed.value().first + lap.event_index);
+  }
+  if (!acknowledged_.empty()) merger_.look_again();
   adopt(draft, now);
   return true;
 }

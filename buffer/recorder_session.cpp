@@ -69,6 +69,7 @@ void Recorder::reload(BootNs now) {
   checkpointed_ = true;
   anchor_.reset();
   sizes_.reset();
+  merger_.restart(journal_ != nullptr ? journal_->file() : std::filesystem::path());
   session_is_announced_ = value_or(counters, "session.announced", 0) != 0;
   const std::uint64_t otherwise = session_is_automatic_ ? 1 : 0;  // A session that begins now.
   session_is_automatic_ = value_or(counters, "session.automatic", otherwise) != 0;

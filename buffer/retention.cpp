@@ -85,8 +85,8 @@ std::vector<StoredLap> laps_of(const std::vector<BatchOutline>& batches, const R
 // page, each has its own.
 std::uint64_t footprint(const BatchOutline& batch) {
   constexpr std::uint64_t kPageBytes = 16 * 1024;
-  if (batch.bytes <= kPageBytes / 2) return batch.bytes;
-  return (batch.bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  if (batch.stored <= kPageBytes / 2) return batch.stored;
+  return (batch.stored + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
 void add_to_runs(const BatchOutline& batch, std::vector<BatchRun>& runs) {

@@ -110,7 +110,7 @@ Status Salvage::verify_all() {
     return std::tuple(a.sequence, ~a.version, a.page, a.cell) <
            std::tuple(b.sequence, ~b.version, b.page, b.cell);
   });
-  verifier_.emplace(pages_, gathered_.definitions);
+  verifier_.emplace(pages_, gathered_.definitions, gathered_.blocks);
   for (std::size_t begin = 0; begin < entries.size();) {
     std::size_t end = begin + 1;
     while (end < entries.size() && entries[end].sequence == entries[begin].sequence) ++end;

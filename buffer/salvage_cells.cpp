@@ -99,6 +99,7 @@ constexpr std::array kEventTypes = {kKeyType,    kTextType,   kTextType, kNumber
 constexpr std::array kLapTypes = {kKeyType,    kTextType, kNumberType, kTextType,
                                   kNumberType, kTextType, kNumberType, kTextType};
 constexpr std::array kDefinitionTypes = {kKeyType, kBlobType, kBlobType};
+constexpr std::array kBlockTypes = {kKeyType, kNumberType, kTextType, kBlobType};
 
 }  // namespace
 
@@ -181,6 +182,7 @@ RowKind kind_of(const std::vector<RecordColumn>& columns) {
   if (begins_with(columns, kEventTypes)) return RowKind::kEvent;
   if (begins_with(columns, kLapTypes)) return RowKind::kLap;
   if (begins_with(columns, kDefinitionTypes)) return RowKind::kDefinition;
+  if (begins_with(columns, kBlockTypes)) return RowKind::kBlock;
   if (columns.size() != 2) return RowKind::kOther;
   if (columns[0].type == kKeyType && columns[1].type == kNumberType) return RowKind::kAcknowledged;
   const bool has_value = columns[1].type == kNumberType || columns[1].type == kTextType;

@@ -62,6 +62,7 @@ enum class RowKind : std::uint8_t {
   kEvent,
   kLap,
   kAcknowledged,
+  kBlock,
   kNamed,  // A row of `meta` or of `counters`.
 };
 RowKind kind_of(const std::vector<RecordColumn>& columns);

@@ -101,6 +101,13 @@ bool RowGatherer::take(const LeafCell& cell, std::uint16_t index) {
     case RowKind::kNamed:
       take_named(cell, *columns);
       break;
+    case RowKind::kBlock:
+      if (cell.rowid >= 1 && out_.blocks.size() < kMaxCandidates) {
+        out_.blocks.emplace(static_cast<std::uint64_t>(cell.rowid),
+                            BlockCandidate{.page = page_, .version = version_, .cell = index});
+      }
+      if (cell.overflow != 0) static_cast<void>(whole(cell));
+      break;
     case RowKind::kOther:
       if (cell.overflow != 0) static_cast<void>(whole(cell));
       break;

@@ -2,8 +2,8 @@
 // that has the shape of a journal's is noted: small ones with what they say, entries with
 // where they lie. Nothing is verified here but definitions, which their names verify.
 //
-// Threads: plain values. Limits: kMaxCandidates entries (noted ones, about 48 bytes each), and
-// those of each table (journal_schema.h); what is beyond is not looked at, and said.
+// Threads: plain values. Limits: kMaxCandidates entries (noted ones, about 48 bytes each), as many
+// blocks, and those of each table (journal_schema.h); what is beyond is not looked at, and said.
 
 #pragma once
 
@@ -40,11 +40,20 @@ struct EntryCandidate {
   bool is_rival = false;
 };
 
+// A row of `blocks` somewhere in the pages.
+struct BlockCandidate {
+  std::uint32_t page = 0;
+  std::uint32_t version = 0;
+  std::uint16_t cell = 0;
+};
+using BlockMap = std::multimap<std::uint64_t, BlockCandidate>;  // By its number.
+
 using DefinitionMap = std::map<std::uint64_t, DefinitionPtr>;
 
 struct Gathered {
   DefinitionMap definitions;
   std::vector<EntryCandidate> entries;
+  BlockMap blocks;
   std::map<std::string, std::string, std::less<>> meta;  // The newest of each key.
   Counters counters;                                     // Likewise.
   std::vector<Range> acknowledged;                       // Of the newest view alone; in no order.

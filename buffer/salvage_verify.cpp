@@ -22,6 +22,10 @@ struct BatchColumn {
   static constexpr std::size_t kDefinitions = 12;
   static constexpr std::size_t kBlob = 13;
 };
+struct BlockColumn {
+  static constexpr std::size_t kCar = 2;
+  static constexpr std::size_t kBlob = 3;
+};
 struct EventColumn {
   static constexpr std::size_t kKind = 1;
   static constexpr std::size_t kCar = 2;
@@ -54,34 +58,41 @@ bool settle_event(StoredEntry& entry) {
 
 }  // namespace
 
-RowVerifier::RowVerifier(const SalvagePages& pages, const DefinitionMap& definitions)
+RowVerifier::RowVerifier(const SalvagePages& pages, const DefinitionMap& definitions,
+                         const BlockMap& blocks)
     : pages_(pages),
       definitions_(definitions),
       used_(std::size_t{pages.pages()} + 1),
-      reads_left_(kReadsPerPage * (std::uint64_t{pages.pages()} + pages.newest() + 1024)) {}
+      reads_left_(kReadsPerPage * (std::uint64_t{pages.pages()} + pages.newest() + 1024)),
+      blocks_(blocks),
+      expander_([this](std::uint64_t way, const std::string& car) { return load_block(way, car); },
+                [this](std::uint64_t prefix) {
+                  const auto found = definitions_.find(prefix);
+                  return found == definitions_.end() ? DefinitionPtr() : found->second;
+                }) {}
 
-const LeafPage& RowVerifier::leaf_of(const EntryCandidate& candidate) {
-  Leaf& leaf = leaves_[candidate.is_event ? 1 : 0];
-  if (leaf.page == candidate.page && leaf.version == candidate.version) return leaf.cells;
-  leaf.page = candidate.page;
-  leaf.version = candidate.version;
+const LeafPage& RowVerifier::leaf_of(Leaf& leaf, std::uint32_t page, std::uint32_t version) {
+  if (leaf.page == page && leaf.version == version) return leaf.cells;
+  leaf.page = page;
+  leaf.version = version;
   leaf.cells = {};
-  if (pages_.read(candidate.page, candidate.version, leaf.bytes)) {
-    leaf.cells = parse_leaf(leaf.bytes, candidate.page == 1);
-  }
+  if (pages_.read(page, version, leaf.bytes)) leaf.cells = parse_leaf(leaf.bytes, page == 1);
   return leaf.cells;
 }
 
 std::optional<RowVerifier::Payload> RowVerifier::read(const EntryCandidate& candidate,
                                                       std::uint32_t view) {
-  const LeafPage& leaf = leaf_of(candidate);
-  if (candidate.cell >= leaf.cells.size() || !leaf.cells[candidate.cell]) return std::nullopt;
-  const LeafCell& cell = *leaf.cells[candidate.cell];
+  const LeafPage& leaf =
+      leaf_of(leaves_[candidate.is_event ? 1 : 0], candidate.page, candidate.version);
+  return read(leaf, candidate.cell, candidate.is_event ? RowKind::kEvent : RowKind::kBatch, view);
+}
+
+std::optional<RowVerifier::Payload> RowVerifier::read(const LeafPage& leaf, std::size_t index,
+                                                      RowKind kind, std::uint32_t view) {
+  if (index >= leaf.cells.size() || !leaf.cells[index]) return std::nullopt;
+  const LeafCell& cell = *leaf.cells[index];
   auto columns = parse_record(cell.local, cell.payload_bytes);
-  if (!columns) return std::nullopt;
-  if (kind_of(*columns) != (candidate.is_event ? RowKind::kEvent : RowKind::kBatch)) {
-    return std::nullopt;
-  }
+  if (!columns || kind_of(*columns) != kind) return std::nullopt;
   Payload payload;
   auto bytes = read_payload(cell, pages_.page_bytes(), [&](std::uint32_t next, std::string& out) {
     if (reads_left_ == 0) return false;
@@ -96,14 +107,54 @@ std::optional<RowVerifier::Payload> RowVerifier::read(const EntryCandidate& cand
   return payload;
 }
 
+std::vector<std::uint32_t> RowVerifier::views_of(std::uint32_t version) const {
+  std::vector<std::uint32_t> views;
+  if (version != 0) views.push_back(pages_.frames()[version - 1].commit);
+  for (const std::uint32_t view : {pages_.newest(), std::uint32_t{0}}) {
+    if (std::find(views.begin(), views.end(), view) == views.end()) views.push_back(view);
+  }
+  return views;
+}
+
+Result<std::string> RowVerifier::load_block(std::uint64_t way, const std::string& car) {
+  const BlockWay& chosen = ways_.at(way - 1);
+  const LeafPage& leaf = leaf_of(leaves_[2], chosen.row.page, chosen.row.version);
+  const auto payload = read(leaf, chosen.row.cell, RowKind::kBlock, chosen.view);
+  if (!payload) return Status::corrupt("a block that cannot be read");
+  if (bytes_of(payload->columns[BlockColumn::kCar], payload->bytes) != car) {
+    return Status::corrupt("its block is another car's");
+  }
+  return std::string(bytes_of(payload->columns[BlockColumn::kBlob], payload->bytes));
+}
+
+// Whichever way leads to a block that has the batch with its hash.
+bool RowVerifier::expand(StoredEntry& entry) {
+  auto reference = parse_block_reference(entry.bytes, entry.definitions.size());
+  if (!reference.ok()) return false;
+  const std::uint64_t block = reference.value().block;
+  const auto [known, is_new] = ways_of_.try_emplace(block);
+  const auto [begin, end] = blocks_.equal_range(block);
+  for (auto row = begin; is_new && row != end; ++row) {
+    for (const std::uint32_t view : views_of(row->second.version)) {
+      ways_.push_back({row->second, view});
+      known->second.push_back(ways_.size());
+    }
+  }
+  for (const std::uint64_t way : known->second) {
+    StoredEntry tried = entry;
+    reference.value().block = way;
+    tried.bytes = pack_block_reference(reference.value());
+    if (!expander_.expand(tried).ok()) continue;
+    entry = std::move(tried);
+    return true;
+  }
+  return false;
+}
+
 Verdict RowVerifier::verify(const EntryCandidate& candidate) {
   Verdict verdict;
-  std::vector<std::uint32_t> views;
-  if (candidate.version != 0) views.push_back(pages_.frames()[candidate.version - 1].commit);
-  views.push_back(pages_.newest());
-  views.push_back(0);
   std::vector<std::vector<std::uint32_t>> tried;
-  for (const std::uint32_t view : views) {
+  for (const std::uint32_t view : views_of(candidate.version)) {
     const auto payload = read(candidate, view);
     if (!payload) continue;
     if (std::find(tried.begin(), tried.end(), payload->versions) != tried.end()) continue;
@@ -158,7 +209,11 @@ std::optional<StoredEntry> RowVerifier::judge(const EntryCandidate& candidate,
 std::optional<StoredEntry> RowVerifier::judge_batch(StoredEntry entry, const Payload& payload,
                                                     Verdict& verdict) {
   if (!is_car_name(entry.car, false) || entry.bytes.size() > kMaxBatchBytes) return std::nullopt;
-  auto prefixes = batch_definitions(entry.bytes);
+  const bool is_merged = is_block_reference(entry.bytes);
+  auto prefixes =
+      is_merged
+          ? unpack_prefixes(bytes_of(payload.columns[BatchColumn::kDefinitions], payload.bytes))
+          : batch_definitions(entry.bytes);
   if (!prefixes.ok()) return std::nullopt;
   entry.definitions = std::move(prefixes).take();
   std::vector<std::uint64_t> missing;
@@ -176,6 +231,7 @@ std::optional<StoredEntry> RowVerifier::judge_batch(StoredEntry entry, const Pay
     }
     return std::nullopt;
   }
+  if (is_merged && !expand(entry)) return std::nullopt;
   const auto decoded = decode_batch(entry.car, entry.bytes, [&](std::uint64_t prefix) {
     const auto found = definitions_.find(prefix);
     return found == definitions_.end() ? DefinitionPtr() : found->second;

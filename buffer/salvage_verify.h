@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "buffer/block.h"
 #include "buffer/journal_reader.h"
 #include "buffer/salvage_cells.h"
 #include "buffer/salvage_gather.h"
@@ -34,8 +35,8 @@ class RowVerifier {
  public:
   static constexpr std::uint64_t kReadsPerPage = 64;
 
-  // Both must outlive it.
-  RowVerifier(const SalvagePages& pages, const DefinitionMap& definitions);
+  // All must outlive it.
+  RowVerifier(const SalvagePages& pages, const DefinitionMap& definitions, const BlockMap& blocks);
 
   Verdict verify(const EntryCandidate& candidate);
   // The same row again, in the view it was good in. Nothing if the file has changed.
@@ -59,8 +60,20 @@ class RowVerifier {
     std::string bytes;
     LeafPage cells;  // Their bytes are in `bytes`.
   };
-  const LeafPage& leaf_of(const EntryCandidate& candidate);
+  // One way to read a block: a row of it, in a view.
+  struct BlockWay {
+    BlockCandidate row;
+    std::uint32_t view = 0;
+  };
+  const LeafPage& leaf_of(Leaf& leaf, std::uint32_t page, std::uint32_t version);
+  // The row in a cell, if it is of that kind.
+  std::optional<Payload> read(const LeafPage& leaf, std::size_t cell, RowKind kind,
+                              std::uint32_t view);
   std::optional<Payload> read(const EntryCandidate& candidate, std::uint32_t view);
+  // What may have been the row's surroundings, the likeliest first.
+  std::vector<std::uint32_t> views_of(std::uint32_t version) const;
+  Result<std::string> load_block(std::uint64_t way, const std::string& car);
+  bool expand(StoredEntry& entry);
   std::optional<StoredEntry> judge(const EntryCandidate& candidate, const Payload& payload,
                                    Verdict& verdict);
   std::optional<StoredEntry> judge_batch(StoredEntry entry, const Payload& payload,
@@ -70,8 +83,12 @@ class RowVerifier {
   const DefinitionMap& definitions_;
   std::set<std::uint64_t> missing_definitions_;
   std::vector<bool> used_;
-  std::array<Leaf, 2> leaves_;  // Of batches and of events.
+  std::array<Leaf, 3> leaves_;  // Of batches, of events, of blocks.
   std::uint64_t reads_left_;
+  const BlockMap& blocks_;
+  std::vector<BlockWay> ways_;                                   // Numbered from 1.
+  std::map<std::uint64_t, std::vector<std::uint64_t>> ways_of_;  // By the block.
+  BlockExpander expander_;                                       // Its blocks are ways.
 };
 
 // The row of `laps` that a lap event says; nothing if it is none that can be read.

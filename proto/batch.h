@@ -40,6 +40,16 @@ struct GroupRows {
   std::size_t row_count() const { return receive_ns.size(); }
 };
 
+// Columns of one group as they are stored: column-major.
+struct GroupColumns {
+  DefinitionPtr definition;
+  std::vector<std::int64_t> source_ns;
+  std::vector<std::int64_t> receive_ns;
+  std::vector<std::vector<std::byte>> columns;  // columns[c]: row_count() * width, little-endian.
+
+  std::size_t row_count() const { return receive_ns.size(); }
+};
+
 struct EncodedBatch {
   std::string blob;
   ContentHash hash;
@@ -55,16 +65,8 @@ struct EncodedBatch {
 // null.
 EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> groups,
                           BatchMemory* memory = nullptr);
-
-// Columns of one group as they are stored: column-major.
-struct GroupColumns {
-  DefinitionPtr definition;
-  std::vector<std::int64_t> source_ns;
-  std::vector<std::int64_t> receive_ns;
-  std::vector<std::vector<std::byte>> columns;  // columns[c]: row_count() * width, little-endian.
-
-  std::size_t row_count() const { return receive_ns.size(); }
-};
+// The same from columns, as a decoder gives them. REQUIRES: as above; columns of equal rows.
+EncodedBatch encode_batch(std::string_view car, std::span<const GroupColumns> groups);
 
 struct DecodedBatch {
   std::vector<GroupColumns> groups;

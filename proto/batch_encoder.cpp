@@ -25,9 +25,13 @@ class BatchEncoder {
   BatchEncoder(std::string_view car, BatchMemory* memory) : memory_(memory) { hasher_.add(car); }
 
   void add(const GroupRows& group);
+  void add(const GroupColumns& group);
   EncodedBatch finish();
 
  private:
+  // With the columns in `transposed_`.
+  void add_group(const DefinitionPtr& definition, std::span<const std::int64_t> source_ns,
+                 std::span<const std::int64_t> receive_ns);
   void take_times(std::span<const std::int64_t> times, TimeOrigin& origin,
                   std::vector<std::int64_t>& shifted);
   void append_columns(const Definition& definition, GroupMode mode);
@@ -50,19 +54,34 @@ class BatchEncoder {
 };
 
 void BatchEncoder::add(const GroupRows& group) {
-  const Definition& definition = *group.definition;
-  const std::size_t rows = group.row_count();
-  CHECK(group.source_ns.size() == (definition.has_source_time() ? rows : 0));
-  CHECK(group.rows.size() == rows * definition.row_bytes());
+  CHECK(group.rows.size() == group.row_count() * group.definition->row_bytes());
+  transposed_.resize(group.rows.size());
+  transpose_rows(*group.definition, group.rows, transposed_);
+  add_group(group.definition, group.source_ns, group.receive_ns);
+}
+
+void BatchEncoder::add(const GroupColumns& group) {
+  transposed_.clear();
+  for (const std::vector<std::byte>& column : group.columns) {
+    transposed_.insert(transposed_.end(), column.begin(), column.end());
+  }
+  CHECK(transposed_.size() == group.row_count() * group.definition->row_bytes());
+  add_group(group.definition, group.source_ns, group.receive_ns);
+}
+
+void BatchEncoder::add_group(const DefinitionPtr& its_definition,
+                             std::span<const std::int64_t> source_ns,
+                             std::span<const std::int64_t> receive_ns) {
+  const Definition& definition = *its_definition;
+  const std::size_t rows = receive_ns.size();
+  CHECK(source_ns.size() == (definition.has_source_time() ? rows : 0));
   message_.add_definitions(definition.prefix());
   message_.add_rows(static_cast<std::uint32_t>(rows));
   hasher_.add(std::as_bytes(std::span(definition.name())));
   hasher_.add_u64(rows);
 
-  take_times(group.source_ns, source_origin_, source_times_);
-  take_times(group.receive_ns, receive_origin_, receive_times_);
-  transposed_.resize(group.rows.size());
-  transpose_rows(definition, group.rows, transposed_);
+  take_times(source_ns, source_origin_, source_times_);
+  take_times(receive_ns, receive_origin_, receive_times_);
   hasher_.add(transposed_);
 
   const std::size_t start = stream_.size();
@@ -74,13 +93,13 @@ void BatchEncoder::add(const GroupRows& group) {
     append_columns(definition, GroupMode::kPlain);
   }
 
-  const auto [first, last] = std::minmax_element(group.receive_ns.begin(), group.receive_ns.end());
+  const auto [first, last] = std::minmax_element(receive_ns.begin(), receive_ns.end());
   const bool is_first = batch_.rows == 0;
   batch_.first_receive_ns = is_first ? *first : std::min(batch_.first_receive_ns, *first);
   batch_.last_receive_ns = is_first ? *last : std::max(batch_.last_receive_ns, *last);
   batch_.rows += rows;
   batch_.samples += rows * definition.channels().size();
-  batch_.definitions.push_back(group.definition);
+  batch_.definitions.push_back(its_definition);
 }
 
 void BatchEncoder::take_times(std::span<const std::int64_t> times, TimeOrigin& origin,
@@ -132,14 +151,13 @@ EncodedBatch BatchEncoder::finish() {
   return std::move(batch_);
 }
 
-}  // namespace
-
-EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> groups,
-                          BatchMemory* memory) {
-  std::vector<const GroupRows*> ordered;
+template <typename Group>
+EncodedBatch encode_groups(std::string_view car, std::span<const Group> groups,
+                           BatchMemory* memory) {
+  std::vector<const Group*> ordered;
   std::size_t rows = 0;
   std::size_t counted = 0;
-  for (const GroupRows& group : groups) {
+  for (const Group& group : groups) {
     if (group.row_count() == 0) continue;
     ordered.push_back(&group);
     rows += group.row_count();
@@ -148,13 +166,24 @@ EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> group
   }
   CHECK(!ordered.empty() && ordered.size() <= kMaxBatchGroups);
   CHECK(counted <= kMaxBatchRawBytes);
-  const auto prefix = [](const GroupRows* group) { return group->definition->prefix(); };
+  const auto prefix = [](const Group* group) { return group->definition->prefix(); };
   std::ranges::sort(ordered, {}, prefix);
   CHECK(std::ranges::adjacent_find(ordered, {}, prefix) == ordered.end());
 
   BatchEncoder encoder(car, memory);
-  for (const GroupRows* group : ordered) encoder.add(*group);
+  for (const Group* group : ordered) encoder.add(*group);
   return encoder.finish();
+}
+
+}  // namespace
+
+EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> groups,
+                          BatchMemory* memory) {
+  return encode_groups(car, groups, memory);
+}
+
+EncodedBatch encode_batch(std::string_view car, std::span<const GroupColumns> groups) {
+  return encode_groups(car, groups, nullptr);
 }
 
 }  // namespace pitbox

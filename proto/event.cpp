@@ -11,7 +11,6 @@
 namespace pitbox {
 namespace {
 
-constexpr std::int64_t kMaxWallMs = 253'402'300'799'999;  // The end of the year 9999.
 constexpr std::int64_t kMaxDurationMs = 7LL * 24 * 3600 * 1000;
 constexpr std::uint32_t kMaxLapNumber = 1'000'000;
 constexpr std::size_t kSessionIdBytes = 16;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,7 @@ inline constexpr std::size_t kMaxEventBytes = std::size_t{64} << 10;
 inline constexpr std::size_t kMaxEventTextBytes = 256;
 inline constexpr std::size_t kMaxLapSectors = 64;
 inline constexpr std::size_t kMaxTombstoneLaps = 1024;
+inline constexpr std::int64_t kMaxWallMs = 253'402'300'799'999;  // The end of the year 9999.
 
 // kCorrupt with the reason if the bytes do not parse, say nothing this version knows, or break one
 // of the limits in FORMAT.md. Fields of a newer version are carried along unread.

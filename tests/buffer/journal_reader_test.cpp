@@ -385,5 +385,29 @@ TEST(JournalFileNames, AreANumberAndAnIncarnation) {
   }
 }
 
+// Room is made while somebody reads: between the look at which rows there are and the look at one.
+TEST_F(Reading, ABatchThatIsDeletedDuringAScanIsNoDamage) {
+  ASSERT_TRUE(journal_
+                  ->commit(commit_of({test_batch("7", 1), test_batch("7", 2), test_batch("7", 3),
+                                      test_batch("7", 4), test_batch("7", 5)}))
+                  .ok());
+  const auto reader = read();
+  std::vector<std::uint64_t> seen;
+  std::vector<std::uint64_t> bad;
+  const auto visit = [&](const StoredEntry& entry) {
+    seen.push_back(entry.first);
+    if (entry.first != 1) return true;
+    Commit commit;
+    commit.removed = {{2, 3}};
+    return journal_->commit(commit).ok();
+  };
+  ASSERT_TRUE(
+      reader
+          ->scan(1, visit, [&](std::uint64_t sequence, const Status&) { bad.push_back(sequence); })
+          .ok());
+  EXPECT_EQ(seen, (std::vector<std::uint64_t>{1, 4, 5}));
+  EXPECT_TRUE(bad.empty());
+}
+
 }  // namespace
 }  // namespace pitbox

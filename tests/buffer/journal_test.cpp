@@ -296,20 +296,21 @@ TEST_F(JournalFile, OpensOneFormNewerAndRefusesTwo) {
   create().reset();
   run_sql(options_.file,
           "ALTER TABLE batches ADD COLUMN extra INTEGER NOT NULL DEFAULT 0;"
-          "CREATE TABLE outbox(id INTEGER PRIMARY KEY); PRAGMA user_version = 3");
+          "CREATE TABLE outbox(id INTEGER PRIMARY KEY); PRAGMA user_version = 4");
   auto journal = reopen();
   ASSERT_NE(journal, nullptr);
   EXPECT_TRUE(journal->commit(commit_of({test_batch("7", 1)})).ok());
   EXPECT_EQ(entries_of(*read()).size(), 1U);
   journal.reset();
-  run_sql(options_.file, "PRAGMA user_version = 4");
+  run_sql(options_.file, "PRAGMA user_version = 5");
   EXPECT_EQ(Journal::open(options_).status().code(), Code::kCorrupt);
   EXPECT_EQ(JournalReader::open(options_.file).status().code(), Code::kCorrupt);
 }
 
 TEST_F(JournalFile, BringsAFileOfTheFirstFormUpWhenItIsWritten) {
   create().reset();
-  run_sql(options_.file, "DROP TABLE removed; DROP TABLE evicted; PRAGMA user_version = 1");
+  run_sql(options_.file,
+          "DROP TABLE removed; DROP TABLE evicted; DROP TABLE blocks; PRAGMA user_version = 1");
   EXPECT_TRUE(read()->removed().value().empty()) << "readers do not migrate";
   EXPECT_TRUE(read()->evicted().value().empty());
   options_.token = 7;

@@ -456,5 +456,21 @@ TEST(Recorder, DropsATruncatedDatagramWithAGapRatherThanDecodingItsStart) {
   EXPECT_EQ(counted.gaps, 1U);
 }
 
+// A laptop whose battery is empty is set to 1970 while a lap is under way.
+TEST(Recorder, ALapThatBeganBeforeTheWallClocksBeginningBeganThen) {
+  Rig rig;
+  rig.with_laps = true;
+  rig.open();
+  rig.say("D");
+  rig.say_rows(1, 1000);
+  rig.clock.boot += 50 * kMillisecond;
+  rig.clock.offset = -rig.clock.boot;
+  rig.clock.boot += 10 * kMillisecond;
+  rig.flush();
+  const Kept kept = rig.kept();  // Expects that each event can be read.
+  ASSERT_EQ(kept.laps.size(), 1U);
+  EXPECT_EQ(kept.laps[0].started_at_ms, 0);
+}
+
 }  // namespace
 }  // namespace pitbox

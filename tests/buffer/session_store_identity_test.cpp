@@ -147,7 +147,7 @@ TEST_F(Store, TakesOverWhenACrashCameBetweenANewFileAndBoxDb) {
   const std::uint64_t first = journal_->incarnation();
   const std::string box = (root_ / "box.db").string();
   close();
-  const std::string box_before = bytes_of(box);
+  const std::string box_before = bytes_of(std::filesystem::path(box));
   restart();
   auto next = store_->replace(std::move(journal_), carry_of(3), 0, "test");
   ASSERT_TRUE(next.ok()) << next.status().message();

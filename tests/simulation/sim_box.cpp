@@ -7,6 +7,7 @@
 #include "buffer/session_store.h"
 #include "ingest/decoders.h"
 #include "proto/check.h"
+#include "tests/simulation/sim_laps.h"
 
 namespace pitbox::simulation {
 
@@ -56,6 +57,7 @@ bool SimBox::start(std::string& why) {
   parts.sources.push_back({.name = "cars", .ring = ring_.get(), .make_decoder = [] {
                              return make_decoder("native", {}).take();
                            }});
+  parts.make_lap_engine = [] { return std::make_unique<SimLaps>(); };
   parts.clock = &clock_;
   Recorder::Options options;
   options.flush_interval = options_.flush_interval;
