@@ -56,6 +56,23 @@ Status note_ends(const SessionFiles& session, JournalSide& side) {
   return {};
 }
 
+// Room is made while this reads: what was deleted before it was read is no difference.
+Status note_deleted_meanwhile(const SessionFiles& session, JournalSide& side) {
+  std::map<std::uint64_t, RangeSet> read;
+  for (const EntryIdentity& entry : side.entries) {
+    read[entry.incarnation].add({entry.first, entry.last});
+  }
+  for (const std::filesystem::path& path : session.files) {
+    auto reader = JournalReader::open(path);
+    if (!reader.ok()) return Status(reader.status()).within("read " + path.string());
+    auto removed = reader.value()->removed();
+    if (!removed.ok()) return Status(removed.status()).within("read " + path.string());
+    removed.value().remove_all(read[reader.value()->incarnation()]);
+    side.extents[reader.value()->incarnation()].removed.add_all(removed.value());
+  }
+  return {};
+}
+
 Result<JournalSide> read_journal_side(const SessionFiles& session) {
   JournalSide side;
   Status noted = note_ends(session, side);
@@ -97,6 +114,7 @@ Result<JournalSide> read_journal_side(const SessionFiles& session) {
                             .is_copy = batch.is_copy});
     return Status();
   });
+  if (status.ok()) status = note_deleted_meanwhile(session, side);
   if (!status.ok()) return status;
   return side;
 }
