@@ -17,14 +17,6 @@ Status corrupt_block(std::string_view what) {
   return {Code::kCorrupt, "block: " + std::string(what)};
 }
 
-std::size_t counted_bytes_of(const std::map<std::uint64_t, GroupColumns>& groups) {
-  return std::accumulate(groups.begin(), groups.end(), std::size_t{0},
-                         [](std::size_t sum, const auto& item) {
-                           const GroupColumns& group = item.second;
-                           return sum + counted_bytes(*group.definition, group.row_count());
-                         });
-}
-
 void append_rows(GroupColumns& to, const GroupColumns& from) {
   to.source_ns.insert(to.source_ns.end(), from.source_ns.begin(), from.source_ns.end());
   to.receive_ns.insert(to.receive_ns.end(), from.receive_ns.begin(), from.receive_ns.end());
@@ -80,6 +72,13 @@ Result<std::vector<GroupColumns>> groups_of(const DecodedBatch& block,
 
 }  // namespace
 
+std::size_t raw_bytes_of(const DecodedBatch& batch) {
+  return std::accumulate(batch.groups.begin(), batch.groups.end(), std::size_t{0},
+                         [](std::size_t sum, const GroupColumns& group) {
+                           return sum + counted_bytes(*group.definition, group.row_count());
+                         });
+}
+
 bool is_block_reference(std::string_view blob) {
   return !blob.empty() && blob.front() == kReferenceMark;
 }
@@ -116,11 +115,12 @@ Result<BlockReference> parse_block_reference(std::string_view blob, std::size_t 
 }
 
 bool BlockBuilder::add(std::uint64_t sequence, std::uint64_t bytes, const DecodedBatch& batch) {
-  std::size_t counted = counted_bytes_of(groups_);
-  for (const GroupColumns& group : batch.groups) {
-    counted += counted_bytes(*group.definition, group.row_count());
-  }
-  const bool fits = counted <= kMaxBlockRawBytes && rows_ + batch.rows <= kMaxBatchRows;
+  const std::size_t raw_bytes = raw_bytes_ + raw_bytes_of(batch);
+  const auto more_groups = static_cast<std::size_t>(std::count_if(
+      batch.groups.begin(), batch.groups.end(),
+      [&](const GroupColumns& group) { return !groups_.contains(group.definition->prefix()); }));
+  const bool fits = raw_bytes <= kMaxBlockRawBytes && rows_ + batch.rows <= kMaxBatchRows &&
+                    groups_.size() + more_groups <= kMaxBatchGroups;
   if (!fits) return false;
   Member member{.sequence = sequence, .reference = {}};
   member.reference.bytes = bytes;
@@ -131,15 +131,23 @@ bool BlockBuilder::add(std::uint64_t sequence, std::uint64_t bytes, const Decode
     append_rows(all, group);
   }
   rows_ += batch.rows;
+  raw_bytes_ = raw_bytes;
   members_.push_back(std::move(member));
   return true;
+}
+
+void BlockBuilder::clear() {
+  groups_.clear();
+  members_.clear();
+  rows_ = 0;
+  raw_bytes_ = 0;
 }
 
 std::optional<NewBlock> BlockBuilder::finish() {
   std::vector<GroupColumns> groups;
   for (auto& [prefix, group] : std::exchange(groups_, {})) groups.push_back(std::move(group));
   std::vector<Member> members = std::exchange(members_, {});
-  rows_ = 0;
+  clear();
   const std::uint64_t before = std::accumulate(
       members.begin(), members.end(), std::uint64_t{0},
       [](std::uint64_t sum, const Member& member) { return sum + member.reference.bytes; });
@@ -160,18 +168,26 @@ std::optional<NewBlock> BlockBuilder::finish() {
   return block;
 }
 
+// What cannot be decoded for good is remembered; for want of a definition it may be another time.
 Result<DecodedBatch> BlockExpander::decode(std::uint64_t block, const std::string& car) {
   const auto blob = load_(block, car);
-  if (!blob.ok()) return blob.status();
-  auto decoded = decode_batch(car, blob.value(), lookup_);
-  if (!decoded.ok()) return Status(decoded.status()).within("block " + std::to_string(block));
-  const std::vector<GroupColumns>& groups = decoded.value().groups;
-  const std::size_t counted = std::accumulate(
-      groups.begin(), groups.end(), std::size_t{0}, [](std::size_t sum, const GroupColumns& group) {
-        return sum + counted_bytes(*group.definition, group.row_count());
-      });
-  if (counted > kMaxBlockRawBytes) return corrupt_block("it is too large when decoded");
-  return decoded;
+  bool lacks_definition = false;
+  auto decoded = blob.ok() ? decode_batch(car, blob.value(),
+                                          [&](std::uint64_t prefix) {
+                                            DefinitionPtr found = lookup_(prefix);
+                                            lacks_definition |= found == nullptr;
+                                            return found;
+                                          })
+                           : Result<DecodedBatch>(blob.status());
+  if (decoded.ok() && raw_bytes_of(decoded.value()) > kMaxBlockRawBytes) {
+    decoded = corrupt_block("it is too large when decoded");
+  }
+  if (decoded.ok()) return decoded;
+  const bool is_for_good = decoded.status().code() == Code::kCorrupt && !lacks_definition;
+  if (is_for_good && corrupt_.size() < kMaxCorrupt) {
+    corrupt_.emplace(std::pair(block, car), decoded.status());
+  }
+  return Status(decoded.status()).within("block " + std::to_string(block));
 }
 
 Result<const DecodedBatch*> BlockExpander::find(std::uint64_t block, const std::string& car) {
@@ -182,14 +198,10 @@ Result<const DecodedBatch*> BlockExpander::find(std::uint64_t block, const std::
     kept_.splice(kept_.begin(), kept_, kept);
     return &kept_.front().batch;
   }
-  const auto known = corrupt_.find(block);
+  const auto known = corrupt_.find({block, car});
   if (known != corrupt_.end()) return known->second;
   auto decoded = decode(block, car);
-  if (!decoded.ok()) {
-    const bool is_for_good = decoded.status().code() == Code::kCorrupt;
-    if (is_for_good && corrupt_.size() < kMaxCorrupt) corrupt_.emplace(block, decoded.status());
-    return decoded.status();
-  }
+  if (!decoded.ok()) return decoded.status();
   kept_.push_front({.block = block, .car = car, .batch = std::move(decoded).take(), .bytes = 0});
   kept_.front().bytes = memory_of(kept_.front().batch);
   kept_bytes_ += kept_.front().bytes;
@@ -202,7 +214,9 @@ Result<const DecodedBatch*> BlockExpander::find(std::uint64_t block, const std::
 
 Status BlockExpander::expand(StoredEntry& entry) {
   if (entry.is_event || !is_block_reference(entry.bytes)) return {};
-  if (entry.first != entry.last) return corrupt_block("a reference for several sequences");
+  if (entry.first != entry.last || entry.definitions.empty()) {
+    return corrupt_block("a reference of no batch");
+  }
   const auto reference = parse_block_reference(entry.bytes, entry.definitions.size());
   if (!reference.ok()) return reference.status();
   const auto block = find(reference.value().block, entry.car);

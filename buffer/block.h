@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "buffer/journal.h"
@@ -26,8 +27,11 @@
 
 namespace pitbox {
 
-// A second of a car of 300 channels is 0.5 MB, a lap of a GT3 car 1.6 MB. Longer ones gain nothing.
-inline constexpr std::size_t kMaxBlockRawBytes = std::size_t{4} << 20;
+// Two seconds of a car of 300 channels, half a lap of a GT3 car: longer ones gain a hundredth. And
+// 64 of them, one for each car of a grid, are what an expander keeps.
+inline constexpr std::size_t kMaxBlockRawBytes = std::size_t{1} << 20;
+// Of a batch, as limits count it.
+std::size_t raw_bytes_of(const DecodedBatch& batch);
 
 // Which of a block's rows of one group.
 struct RowSlice {
@@ -52,9 +56,10 @@ class BlockBuilder {
  public:
   explicit BlockBuilder(std::string car) : car_(std::move(car)) {}
 
-  // False, and nothing is added, if it would be too large with it.
+  // False, and nothing is added, if it would be too large with it, or of too many groups.
   bool add(std::uint64_t sequence, std::uint64_t bytes, const DecodedBatch& batch);
   std::size_t batches() const { return members_.size(); }
+  void clear();
   // What goes into the journal. Nothing if it saves less than a part in kWorthIt of the bytes.
   // REQUIRES: at least one batch. The builder is empty afterwards.
   std::optional<NewBlock> finish();
@@ -70,6 +75,7 @@ class BlockBuilder {
   std::map<std::uint64_t, GroupColumns> groups_;  // By the definition's prefix.
   std::vector<Member> members_;
   std::size_t rows_ = 0;
+  std::size_t raw_bytes_ = 0;
 };
 
 // Gives merged batches back as they were: the same content under the same hash, coded anew.
@@ -98,8 +104,8 @@ class BlockExpander {
 
   Load load_;
   DefinitionLookup lookup_;
-  std::map<std::uint64_t, Status> corrupt_;  // By block; at most kMaxCorrupt.
-  std::list<Kept> kept_;                     // The one used last first.
+  std::map<std::pair<std::uint64_t, std::string>, Status> corrupt_;  // At most kMaxCorrupt.
+  std::list<Kept> kept_;                                             // The one used last first.
   std::size_t kept_bytes_ = 0;
 };
 

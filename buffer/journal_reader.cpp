@@ -386,11 +386,11 @@ Result<DefinitionPtr> JournalReader::State::definition(std::uint64_t prefix) {
   return parsed;
 }
 
-Result<std::vector<std::uint64_t>> JournalReader::unmerged(std::string_view car, Range range) {
+Result<std::vector<std::uint64_t>> JournalReader::unmerged(Range range) {
   std::vector<std::uint64_t> found;
   range.last = std::min(range.last, state_->cut);
   if (range.first > range.last) return found;
-  const Status read = state_->rows->unmerged(car, range, found);
+  const Status read = state_->rows->unmerged(range, found);
   if (!read.ok()) return state_->named(read);
   return found;
 }

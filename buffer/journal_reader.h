@@ -123,9 +123,9 @@ class JournalReader {
   Result<std::uint64_t> newest_batch();
   // At most 64 batches that begin within `range`, in order.
   Result<std::vector<BatchOutline>> outlines(Range range);
-  // The first sequences within `range` of that car's batches which are in no block, rising; at most
-  // 64, and fewer means that there are no more.
-  Result<std::vector<std::uint64_t>> unmerged(std::string_view car, Range range);
+  // The first sequences within `range` of batches that are in no block, rising; at most 64, and
+  // fewer means that there are no more.
+  Result<std::vector<std::uint64_t>> unmerged(Range range);
   // The entry that holds `sequence`; a batch in a block comes as it was (block.h). kRejected if the
   // file does not hold it.
   Result<StoredEntry> entry(std::uint64_t sequence);

@@ -174,12 +174,17 @@ Status read_keys(Statement& keys, const Range& range, std::vector<std::uint64_t>
   return {};
 }
 
-// Bytes of a batch as it was journaled, by its length and its reference, if it has one.
-Result<BlockReference> sizes_of(const Statement& row, int length, int reference) {
-  if (row.type(reference) != kBlob) {
-    return BlockReference{.bytes = row.u64(length), .share = row.u64(length), .slices = {}};
-  }
-  return parse_block_reference(row.blob(reference), 0);
+// Bytes of a batch as it was journaled, and of what it takes, by its length and its reference, if
+// it has one. A reference that cannot be read is what it is long.
+struct BatchSizes {
+  std::uint64_t journaled = 0;
+  std::uint64_t stored = 0;
+};
+BatchSizes sizes_of(const Statement& row, int length, int reference) {
+  const BatchSizes plain{row.u64(length), row.u64(length)};
+  if (row.type(reference) != kBlob) return plain;
+  const auto parsed = parse_block_reference(row.blob(reference), 0);
+  return parsed.ok() ? BatchSizes{parsed.value().bytes, parsed.value().share} : plain;
 }
 
 }  // namespace
@@ -196,10 +201,8 @@ JournalRows::JournalRows(Database& database)
       event_keys_(database, "SELECT sequence FROM events" + kWithin + kStep),
       batch_keys_(database, "SELECT sequence FROM batches" + kWithin + kStep),
       lap_keys_(database, "SELECT sequence FROM laps" + kWithin + kStep),
-      unmerged_(database,
-                "SELECT sequence FROM batches WHERE sequence BETWEEN ? AND ? AND car = ? "
-                "AND (" +
-                    kReference + ") IS NULL ORDER BY sequence " + kStep),
+      unmerged_(database, "SELECT sequence FROM batches WHERE sequence BETWEEN ? AND ? AND (" +
+                              kReference + ") IS NULL ORDER BY sequence " + kStep),
       outline_(database,
                "SELECT sequence, last_sequence, car, first_ns, last_ns, rows, length(blob), " +
                    kReference + " FROM batches" + kWithin + kStep),
@@ -225,8 +228,9 @@ Result<StoredEntry> JournalRows::batch_holding(std::uint64_t sequence) {
 }
 
 Result<std::string> JournalRows::block(std::uint64_t block, std::string_view car) {
-  // Older forms have none.
-  if (const auto compiled = block_.get(); !compiled.ok()) {
+  // Older forms have no such table.
+  const auto compiled = block_.get();
+  if (!compiled.ok() && compiled.status().code() == Code::kFatal) {
     return Status::corrupt(compiled.status().message());
   }
   return one_row<std::string>(block_, block, [&](const Statement& row) -> Result<std::string> {
@@ -238,11 +242,11 @@ Result<std::string> JournalRows::block(std::uint64_t block, std::string_view car
   });
 }
 
-Status JournalRows::unmerged(std::string_view car, Range range, std::vector<std::uint64_t>& out) {
+Status JournalRows::unmerged(Range range, std::vector<std::uint64_t>& out) {
   const auto compiled = unmerged_.get();
   if (!compiled.ok()) return compiled.status();
   Statement& keys = *compiled.value();
-  keys.bind_u64(1, range.first).bind_u64(2, range.last).bind_text(3, car);
+  keys.bind_u64(1, range.first).bind_u64(2, range.last);
   Status status = read_keys(keys, range, out);
   keys.reset();
   return status;
@@ -283,19 +287,15 @@ Status JournalRows::outlines(Range range, std::vector<BatchOutline>& out) {
       status = Status::corrupt("a batch's row is of another shape");
       break;
     }
-    const auto sizes = sizes_of(row, 6, 7);
-    if (!sizes.ok()) {
-      status = sizes.status();
-      break;
-    }
+    const BatchSizes sizes = sizes_of(row, 6, 7);
     out.push_back({.first = row.u64(0),
                    .last = row.u64(1),
                    .car = std::string(row.text(2)),
                    .first_ns = row.integer(3),
                    .last_ns = row.integer(4),
                    .rows = row.u64(5),
-                   .bytes = sizes.value().bytes,
-                   .stored = sizes.value().share});
+                   .bytes = sizes.journaled,
+                   .stored = sizes.stored});
   }
   row.reset();
   return status;
@@ -325,17 +325,13 @@ Result<JournalRows::Edge> JournalRows::edges(Range range) {
     });
   }
   if (!found.ok()) return found.status();
-  Status unreadable;
   found = at(first_batch_, [&](const Statement& row) {
     edge.found = true;
     edge.before.batches = row.u64(0) - 1;
     edge.before.rows = row.u64(1) - row.u64(5);
     edge.before.samples = row.u64(2) - row.u64(6);
-    const auto sizes = sizes_of(row, 4, 7);
-    if (!sizes.ok()) unreadable = sizes.status();
-    if (sizes.ok()) edge.before.batch_bytes = row.u64(3) - sizes.value().bytes;
+    edge.before.batch_bytes = row.u64(3) - sizes_of(row, 4, 7).journaled;
   });
-  if (!unreadable.ok()) return unreadable;
   if (found.ok() && found.value()) {
     found = at(last_batch_, [&](const Statement& row) {
       edge.through.batches = row.u64(0);

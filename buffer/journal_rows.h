@@ -36,8 +36,8 @@ class JournalRows {
   enum class Table : std::uint8_t { kEvents, kBatches, kLaps };
   Status sequences(Table table, Range range, std::vector<std::uint64_t>& out);
 
-  // The first kRowsPerStep batches of a car within `range` that are on their own: not merged.
-  Status unmerged(std::string_view car, Range range, std::vector<std::uint64_t>& out);
+  // The first kRowsPerStep batches within `range` that are on their own: not merged.
+  Status unmerged(Range range, std::vector<std::uint64_t>& out);
 
   // The first kRowsPerStep batches that begin within `range`, without their content. What was found
   // before a failure is in `out`.

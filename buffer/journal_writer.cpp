@@ -386,6 +386,8 @@ Status JournalWriter::write_blocks(const Commit& commit) {
                    .bind_text(3, block.car)
                    .run();
     }
+    // Its batches may have been deleted while it was made.
+    if (status.ok()) status = drop_empty({block.block});
     if (!status.ok()) return status;
   }
   return {};

@@ -3,65 +3,77 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "buffer/journal_reader.h"
+#include "buffer/journal_rows.h"
 #include "proto/batch.h"
 
 namespace pitbox {
 
+static_assert(LapMerger::kBatchesPerStep == JournalRows::kRowsPerStep);
+
 void LapMerger::restart(std::filesystem::path file) {
+  *this = LapMerger();
   file_ = std::move(file);
-  knows_laps_ = false;
-  is_waiting_ = false;
-  laps_.clear();
-  job_.reset();
 }
 
 void LapMerger::note_lap(const std::string& car, std::uint64_t sequence) {
   is_waiting_ = false;
-  // Else it is read with all the others.
-  if (knows_laps_) laps_[car].ends.push_back(sequence);
+  if (!knows_laps_) return;  // It is read with all the others.
+  cars_.insert(car);
+  ends_.push_back(sequence);
+  make_rounds();
 }
 
 Status LapMerger::read_laps(JournalReader& reader) {
-  const auto moments = reader.moments("lap");
-  if (!moments.ok()) return moments.status();
-  for (const StoredMoment& lap : moments.value()) {
-    if (!lap.car.empty()) laps_[lap.car].ends.push_back(lap.sequence);
+  const auto laps = reader.moments("lap");
+  if (!laps.ok()) return laps.status();
+  for (const StoredMoment& lap : laps.value()) {
+    cars_.insert(lap.car);
+    ends_.push_back(lap.sequence);
   }
   knows_laps_ = true;
+  make_rounds();
   return {};
 }
 
+void LapMerger::make_rounds() {
+  while (!ends_.empty() && ends_.size() >= cars_.size()) {
+    const auto last = ends_.begin() + static_cast<std::ptrdiff_t>(cars_.size()) - 1;
+    rounds_.push_back({from_ + 1, *last});
+    from_ = *last;
+    ends_.erase(ends_.begin(), last + 1);
+  }
+}
+
+// Not only the first: what the room never gets holds up no more than its own round.
 void LapMerger::choose(const RangeSet& settled) {
-  for (auto& [car, laps] : laps_) {
-    if (laps.ends.empty()) continue;
-    const Range lap{laps.from + 1, laps.ends.front()};
-    if (!settled.contains(lap)) continue;
-    laps.from = lap.last;
-    laps.ends.pop_front();
-    job_.emplace(Job{.car = car, .rest = lap, .builder = BlockBuilder(car)});
-    return;
-  }
-  is_waiting_ = true;
+  const auto round = std::find_if(rounds_.begin(), rounds_.end(),
+                                  [&](const Range& range) { return settled.contains(range); });
+  is_waiting_ = round == rounds_.end();
+  if (is_waiting_) return;
+  job_.emplace(Job{.rest = *round});
+  rounds_.erase(round);
 }
 
-std::optional<NewBlock> LapMerger::finish(Job& job) {
+void LapMerger::finish(BlockBuilder& builder) {
   // One batch alone is as small as it gets.
-  if (job.builder.batches() < 2) {
-    job.builder = BlockBuilder(job.car);
-    return std::nullopt;
+  if (builder.batches() >= 2) {
+    if (auto block = builder.finish()) job_->ready.push_back(*std::move(block));
   }
-  return job.builder.finish();
+  builder.clear();
 }
 
-// Adds a batch to the block being made; that block, if the batch must begin another one.
-std::optional<NewBlock> LapMerger::collect(JournalReader& reader, std::uint64_t sequence) {
-  Job& job = *job_;
-  job.rest.first = sequence + 1;
+std::vector<NewBlock> LapMerger::take() {
+  for (auto& [car, builder] : job_->builders) finish(builder);
+  job_->batches = 0;
+  job_->raw_bytes = 0;
+  return std::exchange(job_->ready, {});
+}
+
+void LapMerger::collect(JournalReader& reader, std::uint64_t sequence) {
   const auto entry = reader.entry(sequence);
-  if (!entry.ok()) return std::nullopt;
+  if (!entry.ok()) return;
   const StoredEntry& batch = entry.value();
   const auto decoded = decode_batch(batch.car, batch.bytes, [&](std::uint64_t prefix) {
     const auto found = reader.definition(prefix);
@@ -70,37 +82,51 @@ std::optional<NewBlock> LapMerger::collect(JournalReader& reader, std::uint64_t 
   // What is not what it says it is stays as it is.
   const bool is_good =
       batch.first == batch.last && decoded.ok() && decoded.value().hash == batch.hashes.front();
-  if (!is_good || job.builder.add(sequence, batch.bytes.size(), decoded.value())) {
-    return std::nullopt;
+  if (!is_good) return;
+  BlockBuilder& builder = job_->builders.try_emplace(batch.car, batch.car).first->second;
+  if (!builder.add(sequence, batch.bytes.size(), decoded.value())) {
+    finish(builder);
+    // Too large even by itself: it stays as it is.
+    if (!builder.add(sequence, batch.bytes.size(), decoded.value())) return;
   }
-  std::optional<NewBlock> block = finish(job);
-  static_cast<void>(job.builder.add(sequence, batch.bytes.size(), decoded.value()));
-  return block;
+  ++job_->batches;
+  job_->raw_bytes += raw_bytes_of(decoded.value());
 }
 
-Result<std::optional<NewBlock>> LapMerger::step(const RangeSet& settled) {
-  std::optional<NewBlock> block;
-  if (!has_work()) return block;
-  if (knows_laps_ && !job_) choose(settled);
-  if (knows_laps_ && !job_) return block;
-  auto opened = JournalReader::open(file_);
-  if (!opened.ok()) return opened.status();
-  JournalReader& reader = *opened.value();
-  if (!knows_laps_) {
-    Status read = read_laps(reader);
-    return read.ok() ? Result<std::optional<NewBlock>>(std::move(block)) : read;
-  }
-  const auto found = reader.unmerged(job_->car, job_->rest);
+Status LapMerger::read_batches(JournalReader& reader, const RangeSet& settled) {
+  Range& rest = job_->rest;
+  const Range look{rest.first, std::min(rest.last, rest.first + kSequencesPerStep - 1)};
+  const auto found = reader.unmerged(look);
   if (!found.ok()) return found.status();
+  const bool is_all = found.value().size() < kBatchesPerStep;
+  rest.first = (is_all ? look.last : found.value().back()) + 1;
   for (const std::uint64_t sequence : found.value()) {
-    block = collect(reader, sequence);
-    if (block) return block;
+    // The room may have lost some meanwhile.
+    if (settled.contains(sequence)) collect(reader, sequence);
   }
-  if (found.value().size() < kBatchesPerStep) {
-    block = finish(*job_);
+  return {};
+}
+
+Result<std::vector<NewBlock>> LapMerger::step(const RangeSet& settled) {
+  if (!has_work()) return std::vector<NewBlock>();
+  if (knows_laps_ && !job_) choose(settled);
+  if (knows_laps_ && !job_) return std::vector<NewBlock>();
+  auto opened = JournalReader::open(file_);
+  Status status = opened.status();
+  if (status.ok() && !knows_laps_) {
+    status = read_laps(*opened.value());
+    return status.ok() ? Result<std::vector<NewBlock>>(std::vector<NewBlock>()) : status;
+  }
+  if (status.ok()) status = read_batches(*opened.value(), settled);
+  if (!status.ok()) {
     job_.reset();
+    return status;
   }
-  return block;
+  const bool is_done = job_->rest.first > job_->rest.last;
+  if (!is_done && !job_->is_full()) return std::vector<NewBlock>();
+  std::vector<NewBlock> blocks = take();
+  if (is_done) job_.reset();
+  return blocks;
 }
 
 }  // namespace pitbox

@@ -291,6 +291,7 @@ class Recorder {
   // The disk was so full that nothing could be journaled: nothing is read until there is room
   // again, or nothing left to make it with. The rings hold meanwhile.
   bool is_making_room_ = false;
+  bool is_short_ = false;                  // Something is to be given up.
   bool is_starving_ = false;               // The disk is full and there is nothing left to give up.
   static constexpr int kMemoryTries = 10;  // A second apart.
   int memory_tries_ = 0;

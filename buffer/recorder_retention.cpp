@@ -60,6 +60,7 @@ std::size_t Recorder::make_room(BootNs now) {
   if (!space_.is_on()) return 0;
   const std::uint64_t reusable = journal_ != nullptr ? journal_->reusable_bytes() : 0;
   const SpaceKeeper::Shortage shortage = space_.look(now, reusable);
+  is_short_ = shortage.bytes > 0;
   is_starving_ = is_starving_ && shortage.is_dire;
   is_making_room_ = is_making_room_ && shortage.is_dire;
   space_due_ = now + to_ns(kLookAgain);

@@ -8,6 +8,7 @@
 #include "buffer/journal_schema.h"
 #include "buffer/lap_engine.h"
 #include "proto/batch.h"
+#include "proto/batch_layout.h"
 #include "proto/content_hash.h"
 #include "proto/event.h"
 #include "proto/text.h"
@@ -64,6 +65,8 @@ RowVerifier::RowVerifier(const SalvagePages& pages, const DefinitionMap& definit
       definitions_(definitions),
       used_(std::size_t{pages.pages()} + 1),
       reads_left_(kReadsPerPage * (std::uint64_t{pages.pages()} + pages.newest() + 1024)),
+      raw_bytes_left_(kLeastRawBytes + kRawBytesPerByte * pages.page_bytes() *
+                                           (std::uint64_t{pages.pages()} + pages.newest())),
       blocks_(blocks),
       expander_([this](std::uint64_t way, const std::string& car) { return load_block(way, car); },
                 [this](std::uint64_t prefix) {
@@ -134,13 +137,24 @@ bool RowVerifier::expand(StoredEntry& entry) {
   const std::uint64_t block = reference.value().block;
   const auto [known, is_new] = ways_of_.try_emplace(block);
   const auto [begin, end] = blocks_.equal_range(block);
-  for (auto row = begin; is_new && row != end; ++row) {
+  // What was found last is the newest.
+  for (auto row = end; is_new && row != begin;) {
+    --row;
     for (const std::uint32_t view : views_of(row->second.version)) {
+      if (known->second.size() == kWaysPerBlock) break;
       ways_.push_back({row->second, view});
       known->second.push_back(ways_.size());
     }
   }
+  std::uint64_t raw_bytes = 0;
+  for (std::size_t d = 0; d < entry.definitions.size(); ++d) {
+    const std::uint64_t rows =
+        std::min<std::uint64_t>(reference.value().slices[d].count, kMaxBatchRows);
+    raw_bytes += counted_bytes(*definitions_.at(entry.definitions[d]), rows);
+  }
   for (const std::uint64_t way : known->second) {
+    if (raw_bytes_left_ < raw_bytes) return false;
+    raw_bytes_left_ -= raw_bytes;
     StoredEntry tried = entry;
     reference.value().block = way;
     tried.bytes = pack_block_reference(reference.value());

@@ -4,8 +4,9 @@
 // A row and its overflow chain may be of different versions of the file. So a chain is followed in
 // each view that may be the row's: its own commit's, the newest, the database alone.
 //
-// Threads: one. Limit: kReadsPerPage page reads for each page of the file; then no chain is
-// followed any more, so that a hostile file cannot make work without end.
+// Threads: one. Limit: kReadsPerPage page reads for each page of the file, kRawBytesPerByte of
+// merged batches for each byte; then no chain is followed and no batch taken out of a block any
+// more, so that a hostile file cannot make work without end.
 
 #pragma once
 
@@ -34,6 +35,10 @@ struct Verdict {
 class RowVerifier {
  public:
   static constexpr std::uint64_t kReadsPerPage = 64;
+  // Rows of a block's number that are tried, and bytes of blocks that are cut and coded again.
+  static constexpr std::size_t kWaysPerBlock = 8;
+  static constexpr std::uint64_t kLeastRawBytes = std::uint64_t{1} << 30;
+  static constexpr std::uint64_t kRawBytesPerByte = 256;
 
   // All must outlive it.
   RowVerifier(const SalvagePages& pages, const DefinitionMap& definitions, const BlockMap& blocks);
@@ -85,6 +90,7 @@ class RowVerifier {
   std::vector<bool> used_;
   std::array<Leaf, 3> leaves_;  // Of batches, of events, of blocks.
   std::uint64_t reads_left_;
+  std::uint64_t raw_bytes_left_;
   const BlockMap& blocks_;
   std::vector<BlockWay> ways_;                                   // Numbered from 1.
   std::map<std::uint64_t, std::vector<std::uint64_t>> ways_of_;  // By the block.

@@ -24,6 +24,7 @@ struct CodecBenchOptions {
 };
 
 struct CodecFigures {
+  static constexpr double kMergedS = 0.1;
   struct ByLength {
     double batch_s = 0;
     std::size_t batches = 0;
@@ -35,6 +36,10 @@ struct CodecFigures {
   double seconds = 0;
   std::uint64_t samples = 0;
   std::vector<ByLength> lengths;
+  // Batches of kMergedS merged into blocks (buffer/block.h), references included; as much of a lap
+  // at once as fits.
+  std::size_t blocks = 0;
+  double merged_bytes_per_sample = 0;
   double raw_bytes_per_sample = 0;
   double zstd_bytes_per_sample = 0;          // Its values, column after column, through zstd 1...
   double xz_bytes_per_sample = 0;            // The bound, size_bound.h; 0: there is no xz here.

@@ -138,7 +138,7 @@ TEST(Block, IsLeftOutWhereItWouldSaveNothing) {
 
 TEST(Block, TakesNoMoreThanItsLimit) {
   BlockBuilder builder(kCar);
-  const EncodedBatch batch = batch_at(0, 20'000);
+  const EncodedBatch batch = batch_at(0, 5'000);
   std::map<std::uint64_t, DefinitionPtr> definitions;
   for (const DefinitionPtr& one : batch.definitions) definitions[one->prefix()] = one;
   const auto decoded =
@@ -147,9 +147,56 @@ TEST(Block, TakesNoMoreThanItsLimit) {
   std::uint64_t taken = 0;
   while (builder.add(taken + 1, batch.blob.size(), decoded.value())) ++taken;
   // 21 bytes a row, times included.
-  EXPECT_EQ(taken, kMaxBlockRawBytes / (20'000 * 21));
+  EXPECT_EQ(taken, kMaxBlockRawBytes / (5'000 * 21));
   ASSERT_TRUE(builder.finish().has_value());
   EXPECT_TRUE(builder.add(1, batch.blob.size(), decoded.value())) << "it is empty again";
+}
+
+// A sender may announce one group again and again, each time with another meaning.
+TEST(Block, TakesNoMoreGroupsThanABatchMayHave) {
+  BlockBuilder builder(kCar);
+  std::uint64_t taken = 0;
+  for (; taken < 2 * kMaxBatchGroups; ++taken) {
+    GroupRows rows{.definition = group_of("g" + std::to_string(taken), TimeBase::kNone),
+                   .source_ns = {},
+                   .receive_ns = {1},
+                   .rows = std::vector<std::byte>(5)};
+    const EncodedBatch batch = encode_batch(kCar, std::span(&rows, 1));
+    const auto decoded =
+        decode_batch(kCar, batch.blob, [&](std::uint64_t) { return rows.definition; });
+    ASSERT_TRUE(decoded.ok());
+    if (!builder.add(taken + 1, batch.blob.size(), decoded.value())) break;
+  }
+  EXPECT_EQ(taken, kMaxBatchGroups);
+  static_cast<void>(builder.finish());
+}
+
+// Of two that claim a block, one with another car in it, only that one is refused.
+TEST(Block, ARowOfAnotherCarCostsNoOther) {
+  const Merged merged = merge(6, 10);
+  BlockExpander expander(
+      [&](std::uint64_t, const std::string& car) {
+        return car == kCar ? Result<std::string>(merged.block.blob)
+                           : Result<std::string>(Status::corrupt("its block is another car's"));
+      },
+      merged.lookup());
+  StoredEntry damaged = merged.entry(0);
+  damaged.car = "8";
+  EXPECT_EQ(expander.expand(damaged).code(), Code::kCorrupt);
+  StoredEntry good = merged.entry(1);
+  EXPECT_TRUE(expander.expand(good).ok());
+}
+
+TEST(Block, ADefinitionThatComesLaterMakesItReadable) {
+  const Merged merged = merge(6, 10);
+  bool is_known = false;
+  BlockExpander expander(
+      [&](std::uint64_t, const std::string&) { return Result<std::string>(merged.block.blob); },
+      [&](std::uint64_t prefix) { return is_known ? merged.lookup()(prefix) : DefinitionPtr(); });
+  StoredEntry entry = merged.entry(1);
+  EXPECT_EQ(expander.expand(entry).code(), Code::kCorrupt);
+  is_known = true;
+  EXPECT_TRUE(expander.expand(entry).ok());
 }
 
 TEST(Block, RefusesReferencesThatDoNotFitIt) {
@@ -182,8 +229,8 @@ TEST(Block, RefusesReferencesThatDoNotFitIt) {
 
 TEST(Block, RefusesDefinitionsOutOfOrderAndThoseItLacks) {
   const Merged merged = merge(6, 10);
-  for (const auto& definitions :
-       {std::vector<std::uint64_t>{1}, std::vector<std::uint64_t>(2, 0)}) {
+  for (const auto& definitions : {std::vector<std::uint64_t>{}, std::vector<std::uint64_t>{1},
+                                  std::vector<std::uint64_t>(2, 0)}) {
     BlockExpander expander = merged.expander();
     StoredEntry entry = merged.entry(0);
     const std::vector<std::uint64_t> own = entry.definitions;
