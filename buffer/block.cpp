@@ -115,12 +115,18 @@ Result<BlockReference> parse_block_reference(std::string_view blob, std::size_t 
 }
 
 bool BlockBuilder::add(std::uint64_t sequence, std::uint64_t bytes, const DecodedBatch& batch) {
-  const std::size_t raw_bytes = raw_bytes_ + raw_bytes_of(batch);
-  const auto more_groups = static_cast<std::size_t>(std::count_if(
-      batch.groups.begin(), batch.groups.end(),
-      [&](const GroupColumns& group) { return !groups_.contains(group.definition->prefix()); }));
+  std::size_t raw_bytes = raw_bytes_;
+  std::size_t groups = groups_.size();
+  for (const GroupColumns& group : batch.groups) {
+    raw_bytes += counted_bytes(*group.definition, group.row_count());
+    if (groups_.contains(group.definition->prefix())) {
+      raw_bytes -= counted_bytes(*group.definition, 0);  // Its columns are counted once.
+    } else {
+      ++groups;
+    }
+  }
   const bool fits = raw_bytes <= kMaxBlockRawBytes && rows_ + batch.rows <= kMaxBatchRows &&
-                    groups_.size() + more_groups <= kMaxBatchGroups;
+                    groups <= kMaxBatchGroups;
   if (!fits) return false;
   Member member{.sequence = sequence, .reference = {}};
   member.reference.bytes = bytes;

@@ -59,6 +59,8 @@ class BlockBuilder {
   // False, and nothing is added, if it would be too large with it, or of too many groups.
   bool add(std::uint64_t sequence, std::uint64_t bytes, const DecodedBatch& batch);
   std::size_t batches() const { return members_.size(); }
+  // Decoded, as limits count it.
+  std::size_t raw_bytes() const { return raw_bytes_; }
   void clear();
   // What goes into the journal. Nothing if it saves less than a part in kWorthIt of the bytes.
   // REQUIRES: at least one batch. The builder is empty afterwards.

@@ -64,10 +64,15 @@ void LapMerger::finish(BlockBuilder& builder) {
   builder.clear();
 }
 
+bool LapMerger::Job::is_full() const {
+  std::size_t raw_bytes = ready.size() * kMaxBlockRawBytes;
+  for (const auto& [car, builder] : builders) raw_bytes += builder.raw_bytes();
+  return batches >= kBatchesPerCommit || raw_bytes >= kRawBytesPerCommit;
+}
+
 std::vector<NewBlock> LapMerger::take() {
   for (auto& [car, builder] : job_->builders) finish(builder);
   job_->batches = 0;
-  job_->raw_bytes = 0;
   return std::exchange(job_->ready, {});
 }
 
@@ -90,7 +95,6 @@ void LapMerger::collect(JournalReader& reader, std::uint64_t sequence) {
     if (!builder.add(sequence, batch.bytes.size(), decoded.value())) return;
   }
   ++job_->batches;
-  job_->raw_bytes += raw_bytes_of(decoded.value());
 }
 
 Status LapMerger::read_batches(JournalReader& reader, const RangeSet& settled) {

@@ -59,8 +59,7 @@ class LapMerger {
     std::map<std::string, BlockBuilder> builders{};  // By car.
     std::vector<NewBlock> ready{};                   // Of cars that needed more than one.
     std::size_t batches = 0;
-    std::size_t raw_bytes = 0;
-    bool is_full() const { return batches >= kBatchesPerCommit || raw_bytes >= kRawBytesPerCommit; }
+    bool is_full() const;
   };
   void make_rounds();
   void choose(const RangeSet& settled);

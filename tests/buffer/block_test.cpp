@@ -152,6 +152,21 @@ TEST(Block, TakesNoMoreThanItsLimit) {
   EXPECT_TRUE(builder.add(1, batch.blob.size(), decoded.value())) << "it is empty again";
 }
 
+TEST(Block, CountsTheColumnsOfABatchOnce) {
+  BlockBuilder builder(kCar);
+  const EncodedBatch batch = batch_at(1, 1);
+  std::map<std::uint64_t, DefinitionPtr> definitions;
+  for (const DefinitionPtr& one : batch.definitions) definitions[one->prefix()] = one;
+  const auto decoded =
+      decode_batch(kCar, batch.blob, [&](std::uint64_t prefix) { return definitions.at(prefix); });
+  ASSERT_TRUE(decoded.ok());
+  for (std::uint64_t i = 1; i <= 1000; ++i) {
+    ASSERT_TRUE(builder.add(i, batch.blob.size(), decoded.value()));
+  }
+  // 21 bytes a row, and 64 for each of two channels and two times.
+  EXPECT_EQ(builder.raw_bytes(), 1000U * 21 + 4 * 64);
+}
+
 // A sender may announce one group again and again, each time with another meaning.
 TEST(Block, TakesNoMoreGroupsThanABatchMayHave) {
   BlockBuilder builder(kCar);
