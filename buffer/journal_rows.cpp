@@ -159,19 +159,28 @@ const std::string kBatchSum =
     "SELECT total_batches, total_rows, total_samples, total_bytes, length(blob), rows, samples, " +
     kReference + " FROM batches";
 
-// Sequences, as the statement gives them.
-Status read_keys(Statement& keys, const Range& range, std::vector<std::uint64_t>& out) {
+// Runs `wanted` for the first kRowsPerStep sequences within `range`.
+Status read_keys(LazyStatement& wanted, const Range& range, std::vector<std::uint64_t>& out) {
+  const auto compiled = wanted.get();
+  if (!compiled.ok()) return compiled.status();
+  Statement& keys = *compiled.value();
+  keys.bind_u64(1, range.first).bind_u64(2, range.last);
+  Status status;
   std::uint64_t least = range.first;
   for (int i = 0; i < JournalRows::kRowsPerStep; ++i) {
     const auto stepped = keys.step();
-    if (!stepped.ok()) return stepped.status();
-    if (!stepped.value()) break;
+    if (!stepped.ok()) status = stepped.status();
+    if (!status.ok() || !stepped.value()) break;
     const std::uint64_t sequence = keys.u64(0);
-    if (sequence < least || sequence > range.last) return Status::corrupt("rows out of order");
+    if (sequence < least || sequence > range.last) {
+      status = Status::corrupt("rows out of order");
+      break;
+    }
     out.push_back(sequence);
     least = sequence + 1;
   }
-  return {};
+  keys.reset();
+  return status;
 }
 
 // Bytes of a batch as it was journaled, and of what it takes, by its length and its reference, if
@@ -243,13 +252,7 @@ Result<std::string> JournalRows::block(std::uint64_t block, std::string_view car
 }
 
 Status JournalRows::unmerged(Range range, std::vector<std::uint64_t>& out) {
-  const auto compiled = unmerged_.get();
-  if (!compiled.ok()) return compiled.status();
-  Statement& keys = *compiled.value();
-  keys.bind_u64(1, range.first).bind_u64(2, range.last);
-  Status status = read_keys(keys, range, out);
-  keys.reset();
-  return status;
+  return read_keys(unmerged_, range, out);
 }
 
 Result<StoredLap> JournalRows::lap(std::uint64_t sequence) {
@@ -260,13 +263,7 @@ Status JournalRows::sequences(Table table, Range range, std::vector<std::uint64_
   LazyStatement& wanted = table == Table::kEvents    ? event_keys_
                           : table == Table::kBatches ? batch_keys_
                                                      : lap_keys_;
-  const auto compiled = wanted.get();
-  if (!compiled.ok()) return compiled.status();
-  Statement& keys = *compiled.value();
-  keys.bind_u64(1, range.first).bind_u64(2, range.last);
-  Status status = read_keys(keys, range, out);
-  keys.reset();
-  return status;
+  return read_keys(wanted, range, out);
 }
 
 Status JournalRows::outlines(Range range, std::vector<BatchOutline>& out) {
