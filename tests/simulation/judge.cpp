@@ -5,11 +5,11 @@
 #include <set>
 #include <unordered_map>
 
-#include "buffer/journal_reader.h"
 #include "proto/batch.h"
 #include "proto/check.h"
 #include "proto/event.h"
 #include "room/room_store.h"
+#include "tests/simulation/box_journals.h"
 
 namespace pitbox::simulation {
 
@@ -123,6 +123,10 @@ class Inspection {
     const auto rejected = rejected_rows(party.state);
     if (!rejected.ok()) return fault(rejected.status().message());
     rejected_rows_ += rejected.value() - party.rejected_before;
+    const JournaledBatches journaled = check_journals(party.state);
+    for (const std::string& one : journaled.faults) fault("journal " + one);
+    findings_.journaled_batches += journaled.batches;
+    findings_.merged_batches += journaled.merged;
   }
 
   void check_told(std::uint64_t lost_before) {
@@ -251,27 +255,6 @@ class Inspection {
 };
 
 }  // namespace
-
-// Each of a session's files goes on counting where the one before ended.
-Result<std::uint64_t> rejected_rows(const fs::path& state) {
-  std::uint64_t sum = 0;
-  if (!fs::exists(state / "sessions")) return sum;
-  for (const auto& session : fs::directory_iterator(state / "sessions")) {
-    if (!session.is_directory()) continue;
-    std::uint64_t rejected = 0;
-    for (const auto& entry : fs::directory_iterator(session.path())) {
-      if (entry.path().extension() != ".db") continue;
-      const auto reader = JournalReader::open(entry.path());
-      if (!reader.ok()) return reader.status();
-      const auto counters = reader.value()->counters();
-      if (!counters.ok()) return counters.status();
-      const auto found = counters.value().find("records.rejected.unknown_group");
-      if (found != counters.value().end()) rejected = std::max(rejected, found->second);
-    }
-    sum += rejected;
-  }
-  return sum;
-}
 
 Findings judge(const fs::path& rooms, const std::vector<Party>& parties, bool room_went_back) {
   Inspection inspection(parties, room_went_back);

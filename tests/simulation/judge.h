@@ -26,6 +26,9 @@
 // up meanwhile has no count, nor has what a tombstone answered for that went with an older copy of
 // a journal: then any number.)
 //
+// Every batch that is still in a box's journals, merged into a block or not, must decode to the
+// content it was journaled under.
+//
 // A cut that came while nothing else was wrong may cost what a flush and a commit take, no more.
 
 #pragma once
@@ -35,7 +38,6 @@
 #include <string>
 #include <vector>
 
-#include "proto/status.h"
 #include "tests/simulation/sim_cars.h"
 
 namespace pitbox::simulation {
@@ -57,7 +59,7 @@ struct Party {
   std::filesystem::path state;
   const SimCars* cars = nullptr;
   std::vector<LossWindow> windows;
-  std::uint64_t rejected_before = 0;  // rejected_rows() that are another laptop's.
+  std::uint64_t rejected_before = 0;  // rejected_rows() (box_journals.h) of another laptop.
   std::int64_t plain_loss_ns = 0;     // The most that a plain cut may cost.
   bool was_disk_small = false;        // At some time: batches that the room had may be deleted.
 };
@@ -70,15 +72,13 @@ struct Findings {
   std::uint64_t lost_packets = 0;   // In a window, or in the kernel's buffer at a cut.
   std::uint64_t told_packets = 0;   // By gaps.
   std::uint64_t sessions = 0;
-  std::uint64_t given_up_rows = 0;  // Missing, and tombstones or `no_space` gaps say so.
+  std::uint64_t given_up_rows = 0;      // Missing, and tombstones or `no_space` gaps say so.
+  std::uint64_t journaled_batches = 0;  // That the boxes still have...
+  std::uint64_t merged_batches = 0;     // ...and of them, those in blocks.
   // By window: from the oldest missing row to the cut. With nothing else wrong, and with.
   std::vector<std::int64_t> plain_losses_ns;
   std::vector<std::int64_t> other_losses_ns;
 };
-
-// Rows without a definition, as the journals of a state directory count them. What is wrong if one
-// does not open.
-Result<std::uint64_t> rejected_rows(const std::filesystem::path& state);
 
 // `room_went_back`: the room was restored from an older copy, and may not know what it once had.
 Findings judge(const std::filesystem::path& rooms, const std::vector<Party>& parties,

@@ -109,6 +109,8 @@ void add(Sum& sum, const RunResult& result) {
   sum.results.kills += result.kills;
   sum.results.power_cuts += result.power_cuts;
   sum.results.given_up_rows += result.given_up_rows;
+  sum.results.journaled_batches += result.journaled_batches;
+  sum.results.merged_batches += result.merged_batches;
   const auto append = [](std::vector<std::int64_t>& all, const std::vector<std::int64_t>& more) {
     all.insert(all.end(), more.begin(), more.end());
   };
@@ -172,6 +174,8 @@ void print_sum(const Sum& sum, double seconds) {
       "small disks\n",
       number(sum.results.rows), number(sum.results.kills), number(sum.results.power_cuts),
       number(sum.results.lost_rows), number(sum.results.given_up_rows));
+  std::printf("%llu batches in journals at the end, %llu of them merged into blocks\n",
+              number(sum.results.journaled_batches), number(sum.results.merged_batches));
   print_losses("with nothing else wrong", sum.results.plain_losses_ns);
   print_losses("amid other faults", sum.results.other_losses_ns);
 }

@@ -10,6 +10,7 @@
 #include "buffer/clock.h"
 #include "proto/check.h"
 #include "proto/sqlite.h"
+#include "tests/simulation/box_journals.h"
 
 namespace pitbox::simulation {
 

@@ -304,6 +304,8 @@ class World {
     result_.rows = found.rows;
     result_.lost_rows = found.lost_rows;
     result_.given_up_rows = found.given_up_rows;
+    result_.journaled_batches = found.journaled_batches;
+    result_.merged_batches = found.merged_batches;
     result_.plain_losses_ns = std::move(found.plain_losses_ns);
     result_.other_losses_ns = std::move(found.other_losses_ns);
     tell(std::to_string(found.rows) + " rows in " + std::to_string(found.sessions) + " rooms, " +

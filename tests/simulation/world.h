@@ -36,7 +36,9 @@ struct RunResult {
   std::uint64_t lost_rows = 0;  // In power cuts, within the window.
   std::uint64_t kills = 0;      // Of box and room.
   std::uint64_t power_cuts = 0;
-  std::uint64_t given_up_rows = 0;  // Of a disk that was too small.
+  std::uint64_t given_up_rows = 0;      // Of a disk that was too small.
+  std::uint64_t journaled_batches = 0;  // In the boxes' journals at the end...
+  std::uint64_t merged_batches = 0;     // ...and of them, those in blocks.
   // What each power cut of the box cost: from the oldest row lost to the cut.
   std::vector<std::int64_t> plain_losses_ns;  // Nothing else was wrong...
   std::vector<std::int64_t> other_losses_ns;  // ...or something was.
