@@ -161,7 +161,7 @@ std::optional<NewBlock> BlockBuilder::finish() {
   block.car = car_;
   block.first = members.front().sequence;
   block.block = members.back().sequence;
-  block.blob = encode_batch(car_, groups).blob;
+  block.blob = encode_block(car_, groups).blob;
   std::uint64_t after = block.blob.size();
   for (Member& member : members) {
     BlockReference& reference = member.reference;
@@ -178,7 +178,7 @@ std::optional<NewBlock> BlockBuilder::finish() {
 Result<DecodedBatch> BlockExpander::decode(std::uint64_t block, const std::string& car) {
   const auto blob = load_(block, car);
   bool lacks_definition = false;
-  auto decoded = blob.ok() ? decode_batch(car, blob.value(),
+  auto decoded = blob.ok() ? decode_block(car, blob.value(),
                                           [&](std::uint64_t prefix) {
                                             DefinitionPtr found = lookup_(prefix);
                                             lacks_definition |= found == nullptr;

@@ -1,8 +1,9 @@
 // A batch in memory and its coded form (FORMAT.md, "Batch").
 //
 // encode_batch() is the only writer and decode_batch() the only reader of the format; the bytes it
-// makes are those in the journal, on the wire and in the room's store. Both are plain functions of
-// their arguments; any thread, each call its own objects.
+// makes are those in the journal, on the wire and in the room's store. encode_block() and
+// decode_block() do the same for blocks of a journal. All are plain functions of their arguments;
+// any thread, each call its own objects.
 //
 // Limits when decoding (a batch from a disk or a network is hostile): kMaxBatchBytes coded,
 // kMaxBatchRawBytes decoded, kMaxBatchRows rows in all groups together, kMaxBatchGroups groups.
@@ -67,6 +68,9 @@ EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> group
                           BatchMemory* memory = nullptr);
 // The same from columns, as a decoder gives them. REQUIRES: as above; columns of equal rows.
 EncodedBatch encode_batch(std::string_view car, std::span<const GroupColumns> groups);
+// The same for a block (docs/journal.md): smaller where a channel is noise around a trend, and
+// slower. Only decode_block() reads it.
+EncodedBatch encode_block(std::string_view car, std::span<const GroupColumns> groups);
 
 struct DecodedBatch {
   std::vector<GroupColumns> groups;
@@ -86,6 +90,9 @@ Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
 // means anything.
 Status decode_batch(std::string_view car, std::string_view blob, const DefinitionLookup& lookup,
                     DecodedBatch& batch);
+// A block, or a batch. Errors as above.
+Result<DecodedBatch> decode_block(std::string_view car, std::string_view blob,
+                                  const DefinitionLookup& lookup);
 // What that memory is, in bytes: it only grows.
 std::size_t memory_of(const DecodedBatch& batch);
 

@@ -74,8 +74,8 @@ class BatchDecoder {
  public:
   // Fills `batch`, whose memory is used again as far as it goes.
   BatchDecoder(std::string_view car, std::span<const std::byte> stream,
-               std::span<const std::byte> dense, DecodedBatch& batch)
-      : batch_(batch), stream_(stream), dense_(dense) {
+               std::span<const std::byte> dense, CodedAs coded_as, DecodedBatch& batch)
+      : batch_(batch), stream_(stream), dense_(dense), columns_(stream_, dense_, coded_as) {
     hasher_.add(car);
     batch_.rows = 0;
     batch_.samples = 0;
@@ -93,7 +93,7 @@ class BatchDecoder {
   ContentHasher hasher_;
   ByteReader stream_;
   RiceReader dense_;
-  ColumnDecoder columns_{stream_, dense_};
+  ColumnDecoder columns_;
   TimeOrigin source_origin_;
   TimeOrigin receive_origin_;
 };
@@ -158,33 +158,8 @@ Status BatchDecoder::finish() {
   return {};
 }
 
-}  // namespace
-
-Result<std::vector<std::uint64_t>> batch_definitions(std::string_view blob) {
-  auto parts = parse_parts(blob);
-  if (!parts.ok()) return parts.status();
-  return std::move(parts.value().definitions);
-}
-
-Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
-                                  const DefinitionLookup& lookup) {
-  DecodedBatch batch;
-  Status decoded = decode_batch(car, blob, lookup, batch);
-  return decoded.ok() ? Result<DecodedBatch>(std::move(batch)) : decoded;
-}
-
-std::size_t memory_of(const DecodedBatch& batch) {
-  std::size_t bytes = batch.groups.capacity() * sizeof(GroupColumns);
-  for (const GroupColumns& group : batch.groups) {
-    bytes += (group.source_ns.capacity() + group.receive_ns.capacity()) * sizeof(std::int64_t);
-    bytes += group.columns.capacity() * sizeof(std::vector<std::byte>);
-    for (const auto& column : group.columns) bytes += column.capacity();
-  }
-  return bytes;
-}
-
-Status decode_batch(std::string_view car, std::string_view blob, const DefinitionLookup& lookup,
-                    DecodedBatch& batch) {
+Status decode(std::string_view car, std::string_view blob, CodedAs coded_as,
+              const DefinitionLookup& lookup, DecodedBatch& batch) {
   auto parsed = parse_parts(blob);
   if (!parsed.ok()) return parsed.status();
   BatchParts& parts = parsed.value();
@@ -211,12 +186,49 @@ Status decode_batch(std::string_view car, std::string_view blob, const Definitio
 
   batch.groups.resize(definitions.size());
   BatchDecoder decoder(car, std::as_bytes(std::span(stream)), std::as_bytes(std::span(parts.dense)),
-                       batch);
+                       coded_as, batch);
   for (std::size_t g = 0; g < definitions.size(); ++g) {
     Status status = decoder.add(g, std::move(definitions[g]), parts.rows[g]);
     if (!status.ok()) return status;
   }
   return decoder.finish();
+}
+
+}  // namespace
+
+Result<std::vector<std::uint64_t>> batch_definitions(std::string_view blob) {
+  auto parts = parse_parts(blob);
+  if (!parts.ok()) return parts.status();
+  return std::move(parts.value().definitions);
+}
+
+std::size_t memory_of(const DecodedBatch& batch) {
+  std::size_t bytes = batch.groups.capacity() * sizeof(GroupColumns);
+  for (const GroupColumns& group : batch.groups) {
+    bytes += (group.source_ns.capacity() + group.receive_ns.capacity()) * sizeof(std::int64_t);
+    bytes += group.columns.capacity() * sizeof(std::vector<std::byte>);
+    for (const auto& column : group.columns) bytes += column.capacity();
+  }
+  return bytes;
+}
+
+Status decode_batch(std::string_view car, std::string_view blob, const DefinitionLookup& lookup,
+                    DecodedBatch& batch) {
+  return decode(car, blob, CodedAs::kBatch, lookup, batch);
+}
+
+Result<DecodedBatch> decode_batch(std::string_view car, std::string_view blob,
+                                  const DefinitionLookup& lookup) {
+  DecodedBatch batch;
+  Status decoded = decode(car, blob, CodedAs::kBatch, lookup, batch);
+  return decoded.ok() ? Result<DecodedBatch>(std::move(batch)) : decoded;
+}
+
+Result<DecodedBatch> decode_block(std::string_view car, std::string_view blob,
+                                  const DefinitionLookup& lookup) {
+  DecodedBatch batch;
+  Status decoded = decode(car, blob, CodedAs::kBlock, lookup, batch);
+  return decoded.ok() ? Result<DecodedBatch>(std::move(batch)) : decoded;
 }
 
 }  // namespace pitbox

@@ -22,7 +22,10 @@ constexpr std::size_t kLeastCompressedBytes = 48;
 
 class BatchEncoder {
  public:
-  BatchEncoder(std::string_view car, BatchMemory* memory) : memory_(memory) { hasher_.add(car); }
+  BatchEncoder(std::string_view car, CodedAs coded_as, BatchMemory* memory)
+      : memory_(memory), columns_(stream_, dense_, coded_as) {
+    hasher_.add(car);
+  }
 
   void add(const GroupRows& group);
   void add(const GroupColumns& group);
@@ -44,7 +47,7 @@ class BatchEncoder {
   ContentHasher hasher_;
   std::string stream_;
   RiceWriter dense_;
-  ColumnEncoder columns_{stream_, dense_};
+  ColumnEncoder columns_;
   TimeOrigin source_origin_;
   TimeOrigin receive_origin_;
   // Of the group being added.
@@ -152,8 +155,8 @@ EncodedBatch BatchEncoder::finish() {
 }
 
 template <typename Group>
-EncodedBatch encode_groups(std::string_view car, std::span<const Group> groups,
-                           BatchMemory* memory) {
+EncodedBatch encode_groups(std::string_view car, std::span<const Group> groups, CodedAs coded_as,
+                           BatchMemory* memory = nullptr) {
   std::vector<const Group*> ordered;
   std::size_t rows = 0;
   std::size_t counted = 0;
@@ -170,7 +173,7 @@ EncodedBatch encode_groups(std::string_view car, std::span<const Group> groups,
   std::ranges::sort(ordered, {}, prefix);
   CHECK(std::ranges::adjacent_find(ordered, {}, prefix) == ordered.end());
 
-  BatchEncoder encoder(car, memory);
+  BatchEncoder encoder(car, coded_as, memory);
   for (const Group* group : ordered) encoder.add(*group);
   return encoder.finish();
 }
@@ -179,11 +182,15 @@ EncodedBatch encode_groups(std::string_view car, std::span<const Group> groups,
 
 EncodedBatch encode_batch(std::string_view car, std::span<const GroupRows> groups,
                           BatchMemory* memory) {
-  return encode_groups(car, groups, memory);
+  return encode_groups(car, groups, CodedAs::kBatch, memory);
 }
 
 EncodedBatch encode_batch(std::string_view car, std::span<const GroupColumns> groups) {
-  return encode_groups(car, groups, nullptr);
+  return encode_groups(car, groups, CodedAs::kBatch);
+}
+
+EncodedBatch encode_block(std::string_view car, std::span<const GroupColumns> groups) {
+  return encode_groups(car, groups, CodedAs::kBlock);
 }
 
 }  // namespace pitbox

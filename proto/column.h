@@ -25,6 +25,11 @@ namespace pitbox {
 // Numbered as in FORMAT.md.
 enum class Coder : std::uint8_t { kBytes = 0, kConstant = 1, kRice = 2, kPlanes = 3, kRuns = 4 };
 enum class Mapping : std::uint8_t { kValue = 0, kLattice = 1, kDecimal = 2, kStep = 3 };
+// Of a decimal mapping's first byte: a multiple follows.
+inline constexpr std::uint8_t kDecimalMultiple = 0x10;
+
+// What columns are coded for. A block's may also be predicted by `trend`.
+enum class CodedAs : std::uint8_t { kBatch, kBlock };
 
 // A coded column takes at most its raw size and this many bytes of the stream; so do limits count.
 inline constexpr std::size_t kColumnOverheadBytes = 64;
@@ -56,7 +61,8 @@ struct ColumnWords {
 class ColumnEncoder {
  public:
   // Both must outlive the encoder.
-  ColumnEncoder(std::string& stream, RiceWriter& dense) : stream_(stream), dense_(dense) {}
+  ColumnEncoder(std::string& stream, RiceWriter& dense, CodedAs coded_as)
+      : stream_(stream), dense_(dense), coded_as_(coded_as) {}
 
   // Appends the column with its choice. REQUIRES: at least one value; a whole number of values.
   // `memory`: of the channel; may be null.
@@ -79,6 +85,7 @@ class ColumnEncoder {
 
   std::string& stream_;
   RiceWriter& dense_;
+  const CodedAs coded_as_;
   ColumnWords<std::uint32_t> narrow_;
   ColumnWords<std::uint64_t> wide_;
   GridFinder<float, std::uint32_t> float_grid_;
@@ -88,7 +95,8 @@ class ColumnEncoder {
 class ColumnDecoder {
  public:
   // Both must outlive the decoder.
-  ColumnDecoder(ByteReader& stream, RiceReader& dense) : stream_(stream), dense_(dense) {}
+  ColumnDecoder(ByteReader& stream, RiceReader& dense, CodedAs coded_as)
+      : stream_(stream), dense_(dense), coded_as_(coded_as) {}
 
   // Fills `column`. False if the bytes are not a column of that type and size; nothing can be read
   // after that. REQUIRES: column.size() is a positive multiple of the type's width.
@@ -112,6 +120,7 @@ class ColumnDecoder {
 
   ByteReader& stream_;
   RiceReader& dense_;
+  const CodedAs coded_as_;
   ColumnWords<std::uint32_t> narrow_;
   ColumnWords<std::uint64_t> wide_;
   std::vector<Exception> exceptions_;

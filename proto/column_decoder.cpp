@@ -19,7 +19,8 @@ struct Choice {
 };
 
 Choice choice_of(std::uint8_t byte) {
-  return {static_cast<Coder>(byte & 7), static_cast<Predictor>(byte >> 3 & 3),
+  const int predictor = (byte >> 3 & 3) | (byte >> 7) << 2;
+  return {static_cast<Coder>(byte & 7), static_cast<Predictor>(predictor),
           static_cast<Mapping>(byte >> 5 & 3)};
 }
 
@@ -27,7 +28,9 @@ bool is_grid(Mapping mapping) {
   return mapping == Mapping::kDecimal || mapping == Mapping::kStep;
 }
 
-bool is_allowed_choice(const Choice& choice, StorageType type, std::size_t rows) {
+bool is_allowed_choice(const Choice& choice, CodedAs coded_as, StorageType type, std::size_t rows) {
+  const auto last = coded_as == CodedAs::kBlock ? Predictor::kTrend : Predictor::kLine;
+  if (choice.predictor > last) return false;
   if (choice.coder == Coder::kBytes || choice.coder > Coder::kRuns) return false;
   if (rows < seed_count(choice.predictor)) return false;
   if (choice.mapping == Mapping::kLattice && is_float(type)) return false;
@@ -51,8 +54,13 @@ bool take_lattice(ByteReader& stream, Lattice<Word>& lattice) {
 
 bool take_grid(ByteReader& stream, Mapping mapping, FloatGrid& grid) {
   if (mapping == Mapping::kDecimal) {
-    grid.digits = stream.take_byte();
-    return stream.ok() && grid.digits <= kMaxDecimalDigits;
+    const std::uint8_t digits = stream.take_byte();
+    grid.digits = digits & ~kDecimalMultiple;
+    if (!stream.ok() || grid.digits > kMaxDecimalDigits) return false;
+    if ((digits & kDecimalMultiple) == 0) return true;
+    const std::uint64_t multiple = stream.take_varint();
+    grid.multiple = static_cast<std::uint32_t>(multiple);
+    return stream.ok() && multiple >= 2 && multiple <= kGreatestDecimalMultiple;
   }
   const auto bytes = stream.take(sizeof grid.step);
   if (bytes.empty()) return false;
@@ -67,6 +75,7 @@ bool take_seeds(ByteReader& stream, Prediction<Word>& prediction) {
     if (static_cast<Word>(seed) != seed) return false;
     prediction.seeds[i] = unzigzag(static_cast<Word>(seed));
   }
+  if (prediction.predictor == Predictor::kTrend) prediction.gains = stream.take_byte();
   return stream.ok();
 }
 
@@ -126,7 +135,7 @@ bool ColumnDecoder::decode(StorageType type, std::span<std::byte> column) {
   const std::size_t width = width_of(type);
   CHECK(!column.empty() && column.size() % width == 0);
   const std::uint8_t choice = stream_.take_byte();
-  if (!stream_.ok() || choice >= 0x80) return false;
+  if (!stream_.ok()) return false;
   if (choice == static_cast<std::uint8_t>(Coder::kBytes)) {
     const auto planes = stream_.take(column.size());
     if (planes.empty()) return false;
@@ -143,14 +152,15 @@ bool ColumnDecoder::decode_words(StorageType type, std::uint8_t choice_bits,
   const std::size_t width = width_of(type);
   const std::size_t rows = column.size() / width;
   const Choice choice = choice_of(choice_bits);
-  if (!is_allowed_choice(choice, type, rows)) return false;
+  if (!is_allowed_choice(choice, coded_as_, type, rows)) return false;
 
   MappingParameters<Word> parameters;
   if (choice.mapping == Mapping::kLattice && !take_lattice(stream_, parameters.lattice)) {
     return false;
   }
   if (is_grid(choice.mapping) && !take_grid(stream_, choice.mapping, parameters.grid)) return false;
-  Prediction<Word> prediction{choice.predictor, {}};
+  Prediction<Word> prediction;
+  prediction.predictor = choice.predictor;
   if (!take_seeds(stream_, prediction)) return false;
   const int coder_parameter = take_coder_parameter<Word>(stream_, choice.coder);
   if (coder_parameter < 0) return false;

@@ -8,6 +8,7 @@
 #include "proto/check.h"
 #include "proto/column.h"
 #include "proto/column_words.h"
+#include "proto/trend.h"
 
 namespace pitbox {
 namespace {
@@ -19,9 +20,9 @@ constexpr std::uint64_t kFloatBytesPercent = 85;
 constexpr std::uint64_t kSparseBitsPerPlane = 10;
 
 std::uint8_t choice_byte(Coder coder, Predictor predictor, Mapping mapping) {
-  return static_cast<std::uint8_t>(static_cast<unsigned>(coder) |
-                                   static_cast<unsigned>(predictor) << 3 |
-                                   static_cast<unsigned>(mapping) << 5);
+  const auto number = static_cast<unsigned>(predictor);
+  return static_cast<std::uint8_t>(static_cast<unsigned>(coder) | (number & 3) << 3 |
+                                   static_cast<unsigned>(mapping) << 5 | number >> 2 << 7);
 }
 
 template <typename Word>
@@ -61,7 +62,8 @@ std::uint64_t estimate_run_bits(const ResidualSummary<Word>& summary) {
 
 // The cheapest coder for words that are not all equal.
 template <typename Word>
-ColumnPlan<Word> make_plan(std::span<const Word> words, std::uint64_t bytes_bits) {
+ColumnPlan<Word> make_plan(std::span<const Word> words, std::uint64_t bytes_bits,
+                           CodedAs coded_as) {
   constexpr std::uint64_t kParameterBits = 8;
   ColumnPlan<Word> best;
   best.bits = bytes_bits;
@@ -79,6 +81,13 @@ ColumnPlan<Word> make_plan(std::span<const Word> words, std::uint64_t bytes_bits
     const bool may_have_runs = summary.prediction.predictor >= Predictor::kPrevious;
     if (may_have_runs) consider(Coder::kRuns, summary, estimate_run_bits(summary) + seeds);
   }
+  // Where the residuals are noise; a trend takes nothing off others.
+  if (coded_as == CodedAs::kBlock && best.coder == Coder::kRice) {
+    const ResidualSummary<Word> trend = summarise_trend(words);
+    consider(Coder::kRice, trend,
+             estimate_rice_bits(trend.count, trend.sum) + seed_bits(trend.prediction) +
+                 2 * kParameterBits);
+  }
   return best;
 }
 
@@ -87,18 +96,26 @@ template <typename Float, typename Word>
 std::optional<FloatGrid> find_grid(std::span<const std::byte> column,
                                    GridFinder<Float, Word>& finder, ColumnMemory& memory) {
   using Found = ColumnMemory::Found;
+  bool coarsens = true;
   if (memory.batches_left > 0) {
     --memory.batches_left;
     if (memory.found == Found::kNoGrid) return std::nullopt;
     if (memory.found == Found::kGrid && finder.take(column, memory.grid)) return memory.grid;
+    coarsens = memory.found == Found::kNothingYet;  // What was too coarse once may be so again.
   }
-  const auto grid = finder.find(column);
+  const auto grid = finder.find(column, coarsens);
   memory.remember(grid ? &*grid : nullptr);
   return grid;
 }
 
 void push(std::string& out, std::uint8_t byte) {
   out.push_back(static_cast<char>(byte));
+}
+
+void append_decimal(std::string& out, const FloatGrid& grid) {
+  const bool has_multiple = grid.multiple != 1;
+  push(out, static_cast<std::uint8_t>(grid.digits | (has_multiple ? kDecimalMultiple : 0)));
+  if (has_multiple) append_varint(out, grid.multiple);
 }
 
 void append_exceptions(std::string& out, std::span<const std::uint32_t> rows,
@@ -189,7 +206,7 @@ void ColumnEncoder::encode_words(StorageType type, std::span<const std::byte> co
     append_varint(mapped.parameters, lattice->step);
     append_varint(mapped.parameters, lattice->remainder);
   }
-  const ColumnPlan<Word> plan = make_plan<Word>(words, bytes_bits);
+  const ColumnPlan<Word> plan = make_plan<Word>(words, bytes_bits, coded_as_);
   if (plan.coder == Coder::kBytes) return encode_bytes(column, width_of(type));
 
   const std::size_t start = stream_.size();
@@ -213,7 +230,7 @@ bool ColumnEncoder::encode_on_grid(std::span<const std::byte> column,
   MappedColumn<Word> mapped;
   mapped.words = finder.words();
   append_exceptions(mapped.exceptions, finder.exceptions(), column, sizeof(Float));
-  const ColumnPlan<Word> plan = make_plan<Word>(finder.words(), raw_bits);
+  const ColumnPlan<Word> plan = make_plan<Word>(finder.words(), raw_bits, coded_as_);
   if (plan.coder == Coder::kBytes) {
     memory->remember(nullptr);
     return false;
@@ -225,14 +242,14 @@ bool ColumnEncoder::encode_on_grid(std::span<const std::byte> column,
     const auto type = sizeof(Float) == 4 ? StorageType::kF32 : StorageType::kF64;
     load_words<Word>(type, column, words);
     const std::uint64_t bytes_bits = raw_bits * kFloatBytesPercent / 100;
-    if (make_plan<Word>(words, bytes_bits).bits <= grid_bits) {
+    if (make_plan<Word>(words, bytes_bits, coded_as_).bits <= grid_bits) {
       memory->remember(nullptr);
       return false;
     }
   }
   if (grid->step == 0.0) {
     mapped.mapping = Mapping::kDecimal;
-    push(mapped.parameters, static_cast<std::uint8_t>(grid->digits));
+    append_decimal(mapped.parameters, *grid);
   } else {
     mapped.mapping = Mapping::kStep;
     mapped.parameters.append(reinterpret_cast<const char*>(&grid->step), sizeof grid->step);
@@ -254,6 +271,7 @@ void ColumnEncoder::append(const ColumnPlan<Word>& plan, const MappedColumn<Word
   for (std::size_t i = 0; i < seed_count(prediction.predictor); ++i) {
     append_varint(stream_, seed_value(prediction.seeds[i]));
   }
+  if (prediction.predictor == Predictor::kTrend) push(stream_, prediction.gains);
   std::vector<Word>& residuals = scratch<Word>().residuals;
   if (plan.coder != Coder::kConstant) take_residuals(prediction, column.words, residuals);
   RiceChoice rice;

@@ -43,13 +43,17 @@ struct Scale {
   explicit Scale(const FloatGrid& grid)
       : divides(grid.step == 0.0),
         unit(divides ? kPowersOfTen[static_cast<std::size_t>(grid.digits)] : grid.step),
-        inverse(divides ? unit : 1.0 / unit) {}
+        factor(grid.multiple),
+        inverse(divides ? unit / factor : 1.0 / unit) {}
 
   double multiple(double value) const { return nearest(value * inverse); }
-  double value(double multiple) const { return divides ? multiple / unit : multiple * unit; }
+  double value(double multiple) const {
+    return divides ? multiple * factor / unit : multiple * unit;
+  }
 
   bool divides;
   double unit;
+  double factor;
   double inverse;
 };
 
@@ -154,6 +158,19 @@ struct StepBounds {
   }
 };
 
+// The greatest number of which all words are multiples; 0 if they are all 0.
+template <typename Word>
+PITBOX_INLINE Word divisor_of(std::span<const Word> words) {
+  Word divisor = 0;
+  for (const Word word : words) {
+    const bool is_negative = static_cast<Signed<Word>>(word) < 0;
+    const Word magnitude = is_negative ? Word{0} - word : word;
+    if (divisor == 0 || magnitude % divisor != 0) divisor = std::gcd(divisor, magnitude);
+    if (divisor == 1) break;
+  }
+  return divisor;
+}
+
 // Steps that somebody may have multiplied by: one of type float, or this one within the rounding
 // of its bounds.
 std::array<double, 8> candidates_near(double step) {
@@ -202,17 +219,31 @@ PITBOX_CLONES void restore_from_lattice(const Lattice<Word>& lattice, std::span<
 }
 
 template <typename Float, typename Word>
-std::optional<FloatGrid> GridFinder<Float, Word>::find(std::span<const std::byte> column) {
+std::optional<FloatGrid> GridFinder<Float, Word>::find(std::span<const std::byte> column,
+                                                       bool coarsens) {
   load(column);
   take_sample();
-  if (auto grid = find_decimal()) return grid;
-  return find_step();
+  auto grid = find_decimal();
+  if (!grid) return find_step();
+  if (coarsens) grid->multiple = take_out_multiple();
+  return grid;
+}
+
+// REQUIRES: the words are those of a decimal grid.
+template <typename Float, typename Word>
+PITBOX_CLONES std::uint32_t GridFinder<Float, Word>::take_out_multiple() {
+  const Word multiple = divisor_of<Word>(words_);
+  if (multiple < 2 || multiple > kGreatestDecimalMultiple) return 1;
+  const auto divisor = static_cast<Signed<Word>>(multiple);
+  for (Word& word : words_) word = static_cast<Word>(static_cast<Signed<Word>>(word) / divisor);
+  return static_cast<std::uint32_t>(multiple);
 }
 
 template <typename Float, typename Word>
 bool GridFinder<Float, Word>::take(std::span<const std::byte> column, const FloatGrid& grid) {
   load(column);
-  return map(grid, values_.size() / kRowsPerException);
+  // A multiple may have been chance.
+  return map(grid, grid.multiple == 1 ? values_.size() / kRowsPerException : 0);
 }
 
 template <typename Float, typename Word>
@@ -239,7 +270,7 @@ PITBOX_CLONES std::optional<FloatGrid> GridFinder<Float, Word>::find_decimal() {
   const double finest = 8 * half_ulp<Float>(greatest);
   for (int digits = 0; digits <= kMostDigits<Float>; ++digits) {
     if (1.0 / kPowersOfTen[static_cast<std::size_t>(digits)] < finest) break;
-    const FloatGrid grid{digits, 0.0};
+    const FloatGrid grid{.digits = digits};
     if (!sample_fits<Float>(Scale(grid), sample_)) continue;
     if (map(grid, values_.size() / kRowsPerException)) return grid;
   }
@@ -261,8 +292,8 @@ PITBOX_CLONES std::optional<FloatGrid> GridFinder<Float, Word>::find_step() {
   if (!bounds.narrow<Float>(finite_magnitudes<Float>(values_))) return std::nullopt;
   for (const std::size_t exceptions : {std::size_t{0}, values_.size() / kRowsPerException}) {
     for (const double candidate : candidates_near(bounds.step)) {
-      if (!(candidate > 0.0) || !sample_fits<Float>(Scale({0, candidate}), sample_)) continue;
-      if (map({0, candidate}, exceptions)) return FloatGrid{0, candidate};
+      if (!(candidate > 0.0) || !sample_fits<Float>(Scale({.step = candidate}), sample_)) continue;
+      if (map({.step = candidate}, exceptions)) return FloatGrid{.step = candidate};
     }
   }
   return std::nullopt;

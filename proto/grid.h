@@ -35,12 +35,14 @@ std::optional<Lattice<Word>> map_to_lattice(std::span<Word> words);
 template <typename Word>
 void restore_from_lattice(const Lattice<Word>& lattice, std::span<Word> words);
 
-// Floats: value = k / 10^digits if step is 0, else k * step; computed in double, then rounded to
-// Float.
+// Floats: value = k * multiple / 10^digits if step is 0, else k * step; computed in double from
+// left to right, then rounded to Float.
 struct FloatGrid {
   int digits = 0;
+  std::uint32_t multiple = 1;
   double step = 0.0;
 };
+inline constexpr std::uint32_t kGreatestDecimalMultiple = (std::uint32_t{1} << 31) - 1;
 
 // Float is float with Word = uint32_t, or double with uint64_t.
 template <typename Float, typename Word>
@@ -48,8 +50,10 @@ class GridFinder {
  public:
   // Looks for a grid under the values of a column. On success words() holds k for every row (an
   // exception gets its neighbour's) and exceptions() the rows that are not on it, ascending.
-  std::optional<FloatGrid> find(std::span<const std::byte> column);
-  // Likewise, if `grid` is one for them.
+  // `coarsens`: what all decimals are multiples of is taken out, as of a converter's counts times
+  // its factor.
+  std::optional<FloatGrid> find(std::span<const std::byte> column, bool coarsens = true);
+  // Likewise, if `grid` is one for them; without exceptions if it has a multiple.
   bool take(std::span<const std::byte> column, const FloatGrid& grid);
 
   std::span<const Word> words() const { return words_; }
@@ -57,6 +61,7 @@ class GridFinder {
 
  private:
   std::optional<FloatGrid> find_decimal();
+  std::uint32_t take_out_multiple();
   std::optional<FloatGrid> find_step();
   void load(std::span<const std::byte> column);
   void take_sample();

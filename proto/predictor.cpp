@@ -7,6 +7,7 @@
 #include "proto/byte_reader.h"
 #include "proto/check.h"
 #include "proto/dispatch.h"
+#include "proto/trend.h"
 
 namespace pitbox {
 namespace {
@@ -193,6 +194,8 @@ PITBOX_CLONES void take_residuals(const Prediction<Word>& prediction, std::span<
         residuals[i] = zigzag_of<Word>(words[i + 2] - 2 * words[i + 1] + words[i]);
       }
       return;
+    case Predictor::kTrend:
+      return take_trend_residuals<Word>(prediction, words, residuals);
   }
 }
 
@@ -225,6 +228,8 @@ PITBOX_CLONES void restore_words(const Prediction<Word>& prediction,
       }
       return;
     }
+    case Predictor::kTrend:
+      return restore_trend_words<Word>(prediction, residuals, words);
   }
 }
 

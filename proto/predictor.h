@@ -13,13 +13,19 @@
 namespace pitbox {
 
 // Numbered as in FORMAT.md.
-enum class Predictor : std::uint8_t { kFloor = 0, kCentre = 1, kPrevious = 2, kLine = 3 };
+enum class Predictor : std::uint8_t {
+  kFloor = 0,
+  kCentre = 1,
+  kPrevious = 2,
+  kLine = 3,
+  kTrend = 4  // Of blocks only: trend.h.
+};
 
 constexpr std::size_t seed_count(Predictor predictor) {
   return predictor == Predictor::kLine ? 2 : 1;
 }
 constexpr std::size_t residual_count(Predictor predictor, std::size_t rows) {
-  if (predictor == Predictor::kPrevious) return rows - 1;
+  if (predictor == Predictor::kPrevious || predictor == Predictor::kTrend) return rows - 1;
   return predictor == Predictor::kLine ? rows - 2 : rows;
 }
 
@@ -27,6 +33,7 @@ template <typename Word>
 struct Prediction {
   Predictor predictor = Predictor::kFloor;
   std::array<Word, 2> seeds{};
+  std::uint8_t gains = 0;  // Of `trend`.
 };
 
 // What the residuals of one predictor would look like.
@@ -40,8 +47,8 @@ struct ResidualSummary {
 };
 inline constexpr std::uint64_t kSummaryCap = std::uint64_t{1} << 40;
 
-// All four in the order of their numbers; `line` with count 0 and bits 64 if there are fewer than
-// 3 words. REQUIRES: 2 <= words.size() <= 2^20.
+// Those of a batch in the order of their numbers; `line` with count 0 and bits 64 if there are
+// fewer than 3 words. REQUIRES: 2 <= words.size() <= 2^20.
 template <typename Word>
 std::array<ResidualSummary<Word>, 4> summarise(std::span<const Word> words);
 

@@ -1,6 +1,7 @@
 // Attacks the promise that a decoder trusts nothing: any bytes are either refused, or are a batch
-// whose rows, encoded again, have the same content hash. The first byte chooses what the rest is: a
-// whole batch, or the stream and the Rice bits of one, which reach the column decoders at once.
+// or a block whose rows, encoded again as either, have the same content hash. The first byte
+// chooses what the rest is: a whole batch, or the stream and the Rice bits of one, which reach the
+// column decoders at once.
 
 #include <array>
 #include <cstdint>
@@ -69,9 +70,23 @@ std::string batch_of(std::string_view input) {
   return message.SerializeAsString();
 }
 
+// A block may say more than a batch, and nothing else.
+void check_block(std::string_view blob, const Result<DecodedBatch>& as_batch) {
+  const auto decoded = decode_block("7", blob, find);
+  CHECK(decoded.ok() || !as_batch.ok());
+  CHECK(!as_batch.ok() || decoded.value().hash == as_batch.value().hash);
+  if (!decoded.ok() || decoded.value().rows > kMostRowsEncodedAgain) return;
+  const EncodedBatch again = encode_block("7", decoded.value().groups);
+  CHECK(again.hash == decoded.value().hash);
+  const auto once_more = decode_block("7", again.blob, find);
+  CHECK(once_more.ok() && once_more.value().hash == again.hash);
+  CHECK(encode_batch("7", decoded.value().groups).hash == again.hash);
+}
+
 void check(std::string_view input) {
   const std::string batch = batch_of(input);
   const auto decoded = decode_batch("7", batch, find);
+  check_block(batch, decoded);
   // In the memory of whatever came before it says the same.
   static DecodedBatch kept;
   const Status into_kept = decode_batch("7", batch, find, kept);

@@ -253,7 +253,12 @@ TEST(HostileColumn, MayUseOnlyChoicesThatFormatMdAllows) {
   EXPECT_FALSE(accepts_column(kInt, bytes({0x21, 0x02, 0x02, 0x00})));    // Remainder >= step.
   EXPECT_FALSE(accepts_column(kFloat, bytes({0x21, 0x02, 0x01, 0x00})));  // Lattice of floats.
   EXPECT_TRUE(accepts_column(kFloat, bytes({0x41, 15, 0x00, 0x00})));
-  EXPECT_FALSE(accepts_column(kFloat, bytes({0x41, 16, 0x00, 0x00})));  // 10^16.
+  EXPECT_FALSE(accepts_column(kFloat, bytes({0x41, 0x20, 0x00, 0x00})));  // 10^32.
+  EXPECT_TRUE(accepts_column(kFloat, bytes({0x41, 0x1F, 0x02, 0x00, 0x00})));
+  EXPECT_FALSE(accepts_column(kFloat, bytes({0x41, 0x10, 0x00, 0x00, 0x00})));  // Multiples of 0...
+  EXPECT_FALSE(accepts_column(kFloat, bytes({0x41, 0x10, 0x01, 0x00, 0x00})));  // ...of 1...
+  EXPECT_TRUE(accepts_column(kFloat, bytes({0x41, 0x10, 0xFF, 0xFF, 0xFF, 0xFF, 0x07, 0, 0})));
+  EXPECT_FALSE(accepts_column(kFloat, bytes({0x41, 0x10, 0x80, 0x80, 0x80, 0x80, 0x08, 0, 0})));
   const std::string infinite = bytes({0, 0, 0, 0, 0, 0, 0xF0, 0x7F});
   const std::string one = bytes({0, 0, 0, 0, 0, 0, 0xF0, 0x3F});
   EXPECT_TRUE(accepts_column(kFloat, bytes({0x61}) + one + bytes({0, 0})));

@@ -114,6 +114,50 @@ TEST(Batch, FindsTheGridOfDecimalsAndConverters) {
   }
 }
 
+template <typename Float>
+std::vector<Float> counts_times(double factor) {
+  std::vector<Float> values;
+  for (int i = 0; i < 1000; ++i) {
+    values.push_back(static_cast<Float>(static_cast<double>(i * i % 977 - 300) * factor));
+  }
+  return values;
+}
+
+// A converter's counts times a factor of few digits.
+TEST(Batch, TakesOutWhatAllDecimalsAreMultiplesOf) {
+  for (const double factor : {0.03, 0.25, 0.007, 15.0}) {
+    const auto narrow = [](double f) { return column_of(counts_times<float>(f)); };
+    const auto bytes = round_trip({group_of(define("g", {StorageType::kF32}), {narrow(factor)})});
+    const auto least = round_trip({group_of(define("g", {StorageType::kF32}), {narrow(1)})});
+    EXPECT_LT(bytes.blob.size(), least.blob.size() + 8) << factor;
+  }
+  std::vector<double> wide;
+  for (const float value : counts_times<float>(1)) wide.push_back(value * 3 / 100.0);
+  const auto multiples =
+      round_trip({group_of(define("g", {StorageType::kF64}), {column_of(wide)})});
+  for (double& value : wide) value = std::round(value * 100 / 3) / 100.0;
+  const auto decimals = round_trip({group_of(define("g", {StorageType::kF64}), {column_of(wide)})});
+  EXPECT_LT(multiples.blob.size(), decimals.blob.size() + 8);
+}
+
+// What was even by chance is not even for long: then each odd one would be an exception.
+TEST(Batch, ForgetsAMultipleThatWasChance) {
+  const DefinitionPtr definition = define("g", {StorageType::kF32});
+  std::vector<float> even;
+  std::vector<float> mixed;
+  for (int i = 0; i < 100; ++i) {
+    even.push_back(static_cast<float>(2 * (i * i % 41)) / 10.0F);
+    mixed.push_back(static_cast<float>(2 * (i * i % 41) + (i % 20 == 3 ? 1 : 0)) / 10.0F);
+  }
+  const std::size_t alone = round_trip({group_of(definition, {column_of(mixed)})}).blob.size();
+  BatchMemory memory;
+  round_trip({group_of(definition, {column_of(even)})}, &memory);
+  for (int i = 0; i < 3; ++i) {
+    const auto after = round_trip({group_of(definition, {column_of(mixed)})}, &memory);
+    EXPECT_EQ(after.blob.size(), alone);
+  }
+}
+
 TEST(Batch, IsDecodedIntoTheMemoryOfOthers) {
   DecodedBatch reused;
   for (int round = 0; round < 2; ++round) {
@@ -385,6 +429,13 @@ TEST(Batch, HasTheBytesThatFormatMdDescribes) {
             "0a084684fcbf33f5e1441201061a0553067491062a1b0139c0843d"
             "00000201f6c1caf384a3020aca01014201020000010a");
   EXPECT_EQ(encoded.hash.hex(), "95c9267520725922b13ff01ca0dd0c9c");
+}
+
+TEST(Batch, HasTheBytesThatFormatMdDescribesForMultiples) {
+  std::vector<GroupRows> groups = {group_of(
+      define("a", {StorageType::kF32}), {column_of<float>({0.3F, 0.6F, 1.2F, 0.9F, 0.6F, 0.3F})})};
+  // Decimal with 1 digit and a multiple, 3: counts 1, 2, 4, 3, 2, 1.
+  EXPECT_NE(round_trip(groups).blob.find(std::string("\x42\x11\x03", 3)), std::string::npos);
 }
 
 TEST(Batch, HasTheBytesThatFormatMdDescribesForFewRows) {
