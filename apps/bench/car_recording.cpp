@@ -117,4 +117,24 @@ CarRecording record_simulated_car(double seconds) {
   return finished("simulated car", seconds, std::move(groups));
 }
 
+std::vector<std::vector<GroupRows>> loops_of_simulated_cars(std::size_t cars,
+                                                            std::int64_t length_ns) {
+  SimulatorOptions options;
+  options.cars = cars;
+  auto made = Simulator::make(options);
+  CHECK(made.ok());
+  Simulator& simulator = *made.value();
+  std::vector<std::vector<GroupRows>> loops(cars);
+  simulator.advance_to(length_ns / 1'000'000, [&](const SimulatedRows& rows) {
+    auto& groups = loops[rows.car_index];
+    if (groups.size() <= rows.group_index) groups.resize(rows.group_index + 1);
+    GroupRows& group = groups[rows.group_index];
+    group.definition = *rows.definition;
+    const std::int64_t began = simulator.clock_start_ns(rows.car_index);
+    for (const std::int64_t time : rows.source_ns) group.source_ns.push_back(time - began);
+    group.rows.insert(group.rows.end(), rows.rows.begin(), rows.rows.end());
+  });
+  return loops;
+}
+
 }  // namespace pitbox

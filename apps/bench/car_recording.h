@@ -32,6 +32,10 @@ struct CarRecording {
 CarRecording record_synthetic_car(double seconds);
 // The simulator's car at its full rates (docs/sim.md): integers for the most part.
 CarRecording record_simulated_car(double seconds);
+// Of several such cars what each one's groups send in `length_ns`, by its own clock from 0 on; no
+// receive times.
+std::vector<std::vector<GroupRows>> loops_of_simulated_cars(std::size_t cars,
+                                                            std::int64_t length_ns);
 // The channels of a MoTeC log (.ld), those of one rate as a group. kRejected if the file is none
 // or has what is not known here.
 Result<CarRecording> read_motec_log(const std::filesystem::path& file);

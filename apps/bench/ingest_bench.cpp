@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
@@ -33,7 +34,13 @@ Status no_figure(const std::string& why) {
 // One run on a stage of its own.
 class IngestRun {
  public:
-  explicit IngestRun(const IngestBenchOptions& options) : options_(options) {}
+  // `limits`: already measured; null if not.
+  IngestRun(const IngestBenchOptions& options, LoadCar kind, const Limits* limits)
+      : options_(options), folder_(options.folder / name_of(kind)) {
+    figures_.kind = kind;
+    if (limits != nullptr) figures_.limits = *limits;
+    measures_limits_ = options.with_limits && limits == nullptr;
+  }
 
   Result<IngestFigures> run() {
     for (const auto step : {&IngestRun::prepare, &IngestRun::send}) {
@@ -50,22 +57,27 @@ class IngestRun {
 
  private:
   void tell(const std::string& what) const {
-    if (options_.progress) options_.progress(what);
+    if (options_.progress) options_.progress(name_of(figures_.kind) + (" cars: " + what));
   }
 
   Status prepare() {
     std::error_code error;
-    fs::create_directories(options_.folder, error);
-    if (error) return {Code::kRejected, options_.folder.string() + ": " + error.message()};
-    if (options_.with_limits) {
+    fs::create_directories(folder_, error);
+    if (error) return {Code::kRejected, folder_.string() + ": " + error.message()};
+    if (measures_limits_) {
       tell("what the machine can do at all");
-      auto limits = measure_limits(options_.folder, options_.with_gso);
+      auto limits = measure_limits(folder_, options_.with_gso);
       if (!limits.ok()) return limits.status();
       figures_.limits = limits.value();
     }
+    if (options_.with_limits) {
+      const auto zstd = measure_zstd(figures_.kind);
+      if (!zstd.ok()) return zstd.status();
+      figures_.limits.zstd = zstd.value();
+    }
     Stage::Options stage;
     stage.programs = options_.programs;
-    stage.folder = options_.folder;
+    stage.folder = folder_;
     if (options_.with_gso) stage.slot_bytes = 65536;
     auto set = Stage::set(stage);
     if (!set.ok()) return set.status();
@@ -89,10 +101,11 @@ class IngestRun {
     std::vector<std::string> arguments = {
         "bench",     "load",
         "--to",      stage_->source().address(),
+        "--car",     name_of(figures_.kind),
         "--cars",    std::to_string(options_.cars),
         "--rate",    options_.samples_per_second == 0 ? "max" : rate.data(),
         "--seconds", std::to_string(options_.seconds),
-        "--json",    (options_.folder / "sent.json").string()};
+        "--json",    (folder_ / "sent.json").string()};
     if (options_.with_gso) arguments.emplace_back("--gso");
     processor_before_ = processor_seconds(stage_->daemon().pid());
     watch_ = Stopwatch();
@@ -115,7 +128,7 @@ class IngestRun {
   }
 
   Status take_sent() {
-    std::FILE* const file = std::fopen((options_.folder / "sent.json").c_str(), "rb");
+    std::FILE* const file = std::fopen((folder_ / "sent.json").c_str(), "rb");
     if (file == nullptr) return {Code::kFatal, "the generator wrote no sent.json"};
     const auto json = ordered_json::parse(file, nullptr, false);
     std::fclose(file);
@@ -176,7 +189,7 @@ class IngestRun {
 
   Status check_room() {
     tell("reading the room");
-    const auto load = Load::make(options_.cars, 0);
+    const auto load = Load::make(options_.cars, 0, figures_.kind);
     if (!load.ok()) return load.status();
     figures_.sent = load.value().totals(figures_.sent.datagrams);
     LoadTotals held;
@@ -210,6 +223,8 @@ class IngestRun {
   }
 
   const IngestBenchOptions& options_;
+  const fs::path folder_;
+  bool measures_limits_ = false;
   std::unique_ptr<Stage> stage_;
   Uuid session_;
   Stopwatch watch_;  // Since the generator was started.
@@ -225,7 +240,15 @@ Result<IngestFigures> measure_ingest(const IngestBenchOptions& options) {
   static_cast<void>(options);
   return no_figure("this is not a release build");
 #else
-  return IngestRun(options).run();
+  std::vector<IngestFigures> all;
+  for (const LoadCar kind : options.kinds) {
+    auto figures = IngestRun(options, kind, all.empty() ? nullptr : &all.front().limits).run();
+    if (!figures.ok()) return Status(figures.status()).within(std::string(name_of(kind)) + " cars");
+    all.push_back(std::move(figures).take());
+  }
+  IngestFigures first = std::move(all.front());
+  first.beside.assign(std::make_move_iterator(all.begin() + 1), std::make_move_iterator(all.end()));
+  return first;
 #endif
 }
 

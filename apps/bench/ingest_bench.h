@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "apps/bench/limits.h"
 #include "apps/bench/load.h"
@@ -19,12 +20,13 @@
 namespace pitbox {
 
 struct IngestBenchOptions {
-  std::filesystem::path programs;  // Folder of pitboxd, pitbox and pitbox-room.
-  std::filesystem::path folder;    // Made, and left to the caller to remove.
+  std::filesystem::path programs;                      // Folder of pitboxd, pitbox and pitbox-room.
+  std::filesystem::path folder;                        // Made, and left to the caller to remove.
+  std::vector<LoadCar> kinds = {LoadCar::kSynthetic};  // One run each.
   std::size_t cars = 20;
   double samples_per_second = 22e6;  // Of all cars together; 0: as fast as it goes.
   double seconds = 60;
-  bool with_gso = false;
+  bool with_gso = false;         // Of synthetic cars only.
   bool with_limits = true;       // What the machine can do at all, too; else Limits is all zeros.
   double room_patience_s = 300;  // For everything to be in the room, once all is sent.
   // What it does just now; may be empty.
@@ -33,6 +35,7 @@ struct IngestBenchOptions {
 };
 
 struct IngestFigures {
+  LoadCar kind = LoadCar::kSynthetic;
   LoadTotals sent;
   double offered_per_second = 0;
   double late_ms = 0;
@@ -46,12 +49,14 @@ struct IngestFigures {
   double commit_p99_ms = 0;
   double resident_mib = 0;
   Limits limits;
+  std::vector<IngestFigures> beside;  // Of the other kinds.
 
   double samples_per_second() const { return static_cast<double>(sent.samples) / seconds; }
   double samples_per_cpu_second() const { return static_cast<double>(sent.samples) / processor_s; }
 };
 
-// kRejected, with the reason, if no figure may be printed of it.
+// Of the first kind, the others beside it. kRejected, with the reason, if no figure may be printed
+// of one of them.
 Result<IngestFigures> measure_ingest(const IngestBenchOptions& options);
 
 std::string to_json(const IngestFigures& figures);

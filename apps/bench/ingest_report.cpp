@@ -16,13 +16,12 @@ double per_sample(std::uint64_t bytes, const IngestFigures& figures) {
   return static_cast<double>(bytes) / static_cast<double>(figures.sent.samples);
 }
 
-}  // namespace
-
-std::string to_json(const IngestFigures& figures) {
+ordered_json json_of(const IngestFigures& figures) {
   ordered_json threads;
   for (const auto& [name, taken] : figures.thread_s) threads[name] = taken / figures.processor_s;
   const Limits& limits = figures.limits;
-  const ordered_json json = {
+  ordered_json json = {
+      {"car", name_of(figures.kind)},
       {"samples", figures.sent.samples},
       {"seconds", figures.seconds},
       {"samples_per_second", figures.samples_per_second()},
@@ -44,7 +43,16 @@ std::string to_json(const IngestFigures& figures) {
         {"zstd",
          {{"samples_per_second", limits.zstd.samples_per_second},
           {"bytes_per_sample", limits.zstd.bytes_per_sample}}}}}};
-  return json.dump(2);
+  for (const IngestFigures& other : figures.beside) {
+    json["beside"][name_of(other.kind)] = json_of(other);
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string to_json(const IngestFigures& figures) {
+  return json_of(figures).dump(2);
 }
 
 std::string to_table(const IngestFigures& figures) {
@@ -57,6 +65,7 @@ std::string to_table(const IngestFigures& figures) {
     text += whole.data();
   };
   const Limits& limits = figures.limits;
+  line("cars", figures.kind == LoadCar::kSynthetic ? "synthetic: floats" : "simulated: integers");
   line("offered", "%.1f M samples/s, at most %.0f ms late", figures.offered_per_second / 1e6,
        figures.late_ms);
   line("kept", "%.1f M samples/s; 0 dropped; the room holds each row as it was sent",
@@ -86,6 +95,7 @@ std::string to_table(const IngestFigures& figures) {
        100 * static_cast<double>(figures.wire_bytes) / 1e6 / figures.seconds /
            limits.websocket_mb_per_second,
        limits.websocket_mb_per_second);
+  for (const IngestFigures& other : figures.beside) text += "\n" + to_table(other);
   return text;
 }
 

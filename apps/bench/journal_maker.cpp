@@ -146,7 +146,7 @@ class JournalMaker {
         if (!sent.ok()) return sent;
         if (++index == load_->size()) {
           index = 0;
-          loop_ns += SyntheticCar::kLoopNs;
+          loop_ns += Load::kLoopNs;
         }
       }
       step();

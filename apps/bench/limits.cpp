@@ -104,17 +104,11 @@ Result<double> measure_append(const std::filesystem::path& folder) {
   return static_cast<double>(kPieceBytes) * kPieces / 1e6 / seconds;
 }
 
-Result<ZstdLimit> measure_zstd() {
+Result<ZstdLimit> measure_zstd(LoadCar kind) {
   constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
-  auto load = Load::make(1, 1);
+  const auto load = Load::make(1, 1, kind);
   if (!load.ok()) return load.status();
-  std::string samples;
-  for (std::size_t i = 0; i < load.value().size(); ++i) {
-    const auto datagram = load.value().next();
-    constexpr std::size_t kHeaderBytes =
-        Load::kDatagramBytes - 4 * SyntheticCar::kSamplesPerDatagram;
-    samples.append(datagram.data() + kHeaderBytes, datagram.size() - kHeaderBytes);
-  }
+  const std::string samples = load.value().values();
   std::vector<char> out(ZSTD_compressBound(kPieceBytes));
   ZSTD_CCtx* const context = ZSTD_createCCtx();
   std::size_t bytes = 0;
@@ -128,7 +122,7 @@ Result<ZstdLimit> measure_zstd() {
   }
   const double seconds = watch.seconds();
   ZSTD_freeCCtx(context);
-  const std::size_t in_a_round = samples.size() / sizeof(float);
+  const std::uint64_t in_a_round = load.value().samples(load.value().size());
   const double count = static_cast<double>(in_a_round) * rounds;
   return ZstdLimit{.samples_per_second = count / seconds,
                    .bytes_per_sample = static_cast<double>(bytes) / count};
@@ -145,9 +139,6 @@ Result<Limits> measure_limits(const std::filesystem::path& folder, bool with_gso
   const auto append = measure_append(folder);
   if (!append.ok()) return append.status();
   limits.append_mb_per_second = append.value();
-  const auto zstd = measure_zstd();
-  if (!zstd.ok()) return zstd.status();
-  limits.zstd = zstd.value();
   const auto websocket = measure_websocket(kWebSocketSeconds);
   if (!websocket.ok()) return websocket.status();
   limits.websocket_mb_per_second = websocket.value();

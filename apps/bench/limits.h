@@ -32,7 +32,8 @@ Result<double> measure_null_sink(bool with_gso);
 // In MB/s: 16 MiB appended to a file in `folder` and made durable, sixteen times.
 Result<double> measure_append(const std::filesystem::path& folder);
 // A loop's samples of one car through zstd 1, in pieces of 256 KiB.
-Result<ZstdLimit> measure_zstd();
+Result<ZstdLimit> measure_zstd(LoadCar kind);
+// All but zstd.
 Result<Limits> measure_limits(const std::filesystem::path& folder, bool with_gso);
 
 }  // namespace pitbox

@@ -170,7 +170,7 @@ Result<LoadSent> send_load(const std::string& url, Load& load, const LoadPace& p
     } else {
       const double cars_ns = std::chrono::duration<double, std::nano>(now - began).count() * speed;
       const auto moment = [&] {
-        return static_cast<double>(loop * SyntheticCar::kLoopNs + load.due_ns(index));
+        return static_cast<double>(loop * Load::kLoopNs + load.due_ns(index));
       };
       if (moment() <= cars_ns) {
         sent.late_ms = std::max(sent.late_ms, (cars_ns - moment()) / speed / 1e6);

@@ -24,6 +24,17 @@ Result<double> parse_rate(const std::string& text) {
   return Status(Code::kRejected, "--rate must be samples/s, as 22e6, or 'max'; not '" + text + "'");
 }
 
+Status check_load(const LoadArguments& arguments) {
+  const auto only = load_car(arguments.car);
+  if (only == LoadCar::kSimulated && arguments.gso) {
+    return {Code::kRejected,
+            "--gso cuts into datagrams of one length, and those of simulated cars differ"};
+  }
+  const std::size_t most = most_cars(only.value_or(LoadCar::kSimulated));
+  if (arguments.cars <= most || (!only && arguments.gso)) return {};
+  return {Code::kRejected, "--cars: of simulated cars " + std::to_string(most) + " at most"};
+}
+
 Status write_file(const std::string& file, const std::string& text) {
   std::FILE* const out = std::fopen(file.c_str(), "wb");
   const bool is_written =

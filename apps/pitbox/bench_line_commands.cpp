@@ -26,6 +26,10 @@ int run_ingest(const IngestArguments& arguments) {
   const auto rate = parse_rate(arguments.load.rate);
   if (!rate.ok()) return fail(rate.status());
   IngestBenchOptions options;
+  const bool is_both = arguments.load.car == "both";
+  if (!is_both) options.kinds = {*load_car(arguments.load.car)};
+  if (is_both && !arguments.load.gso) options.kinds.push_back(LoadCar::kSimulated);
+  if (const Status fits = check_load(arguments.load); !fits.ok()) return fail(fits);
   options.cars = arguments.load.cars;
   options.samples_per_second = rate.value();
   options.seconds = arguments.load.seconds;
@@ -114,7 +118,7 @@ void add_ingest_command(CLI::App* bench, CommandContext& context) {
   command->footer(
       "Starts a daemon and a room of its own, on loopback; touches no running ones. Prints no\n"
       "figure, and ends with 1, if a datagram was dropped or the room's rows are not those sent.");
-  arguments->load.add_to(command);
+  arguments->load.add_to(command, true);
   arguments->folder.add_to(command);
   command->callback([arguments, &context] { context.exit_code = run_ingest(*arguments); });
 }

@@ -21,7 +21,9 @@ struct LoadOptions {
 int run_load(const LoadOptions& options) {
   const auto rate = parse_rate(options.load.rate);
   if (!rate.ok()) return fail(rate.status());
-  auto load = Load::make(options.load.cars, static_cast<std::uint32_t>(random_id() >> 32U));
+  if (const Status fits = check_load(options.load); !fits.ok()) return fail(fits);
+  auto load = Load::make(options.load.cars, static_cast<std::uint32_t>(random_id() >> 32U),
+                         *load_car(options.load.car));
   if (!load.ok()) return fail(load.status());
   catch_interrupts();
   const auto sent = send_load(options.to, load.value(),
@@ -30,7 +32,7 @@ int run_load(const LoadOptions& options) {
                                .with_gso = options.load.gso},
                               was_interrupted);
   if (!sent.ok()) return fail(sent.status());
-  const std::uint64_t samples = sent.value().datagrams * SyntheticCar::kSamplesPerDatagram;
+  const std::uint64_t samples = load.value().samples(sent.value().datagrams);
   const double per_second = static_cast<double>(samples) / sent.value().seconds;
   std::printf(
       "sent %llu samples in %llu datagrams in %.2f s: %.2f M samples/s, at most %.1f ms late\n",

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "apps/bench/load.h"
 #include "apps/pitbox/command.h"
@@ -31,14 +32,24 @@ void add_load_command(CLI::App* bench, CommandContext& context);
 void add_make_journal_command(CLI::App* bench, CommandContext& context);
 
 struct LoadArguments {
+  std::string car = name_of(LoadCar::kSynthetic);
   std::size_t cars = 20;
   std::string rate = "22e6";
   double seconds = 60;
   bool gso = false;
   std::string json;
 
-  void add_to(CLI::App* command) {
-    command->add_option("--cars", cars, "Synthetic cars")
+  // `both`: "both" is a kind, too, and the default.
+  void add_to(CLI::App* command, bool both = false) {
+    std::vector<std::string> kinds = {name_of(LoadCar::kSynthetic), name_of(LoadCar::kSimulated)};
+    if (both) kinds.push_back(car = "both");
+    command
+        ->add_option("--car", car,
+                     both ? "synthetic (floats), simulated (integers), or one after the other"
+                          : "synthetic (floats) or simulated (integers)")
+        ->check(CLI::IsMember(kinds))
+        ->capture_default_str();
+    command->add_option("--cars", cars, "How many")
         ->check(CLI::Range(std::size_t{1}, Load::kCarsMax))
         ->capture_default_str();
     command->add_option("--rate", rate, "Samples/s of all cars together, or 'max'")
@@ -46,10 +57,14 @@ struct LoadArguments {
     command->add_option("--seconds", seconds, "How long to send")
         ->check(CLI::Range(0.1, 86'400.0))
         ->capture_default_str();
-    command->add_flag("--gso", gso, "Let the kernel cut one send into many datagrams");
+    command->add_flag("--gso", gso,
+                      "Let the kernel cut one send into many datagrams; synthetic cars only");
     command->add_option("--json", json, "Write the figures to this file too");
   }
 };
+
+// kRejected if the kind of car cannot be sent so, or not so many.
+Status check_load(const LoadArguments& arguments);
 
 // "22e6", or 0 for "max". kRejected for anything else.
 Result<double> parse_rate(const std::string& text);
