@@ -4,18 +4,11 @@
 #include <bit>
 #include <type_traits>
 
-#include "proto/byte_reader.h"
 #include "proto/check.h"
-#include "proto/dispatch.h"
 #include "proto/trend.h"
 
 namespace pitbox {
 namespace {
-
-template <typename Word>
-PITBOX_INLINE Word zigzag_of(Word difference) {
-  return zigzag<Word>(static_cast<std::make_signed_t<Word>>(difference));
-}
 
 template <typename Word>
 int bits_of(Word value) {

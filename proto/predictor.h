@@ -8,7 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <vector>
+
+#include "proto/byte_reader.h"
+#include "proto/dispatch.h"
 
 namespace pitbox {
 
@@ -46,6 +50,12 @@ struct ResidualSummary {
   int bits = 0;               // Of the largest.
 };
 inline constexpr std::uint64_t kSummaryCap = std::uint64_t{1} << 40;
+
+// The residual that a difference of words is.
+template <typename Word>
+PITBOX_INLINE Word zigzag_of(Word difference) {
+  return zigzag<Word>(static_cast<std::make_signed_t<Word>>(difference));
+}
 
 // Those of a batch in the order of their numbers; `line` with count 0 and bits 64 if there are
 // fewer than 3 words. REQUIRES: 2 <= words.size() <= 2^20.

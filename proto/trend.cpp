@@ -6,24 +6,15 @@
 #include <cstddef>
 #include <utility>
 
-#include "proto/byte_reader.h"
 #include "proto/check.h"
-#include "proto/dispatch.h"
 
 namespace pitbox {
 namespace {
 
 // From channels that hardly move beside their noise to those that move fast.
 constexpr std::array kTried = {
-    TrendGains{.level = 1, .slope = 3},  TrendGains{.level = 2, .slope = 4},
-    TrendGains{.level = 2, .slope = 6},  TrendGains{.level = 3, .slope = 7},
-    TrendGains{.level = 4, .slope = 8},  TrendGains{.level = 4, .slope = 10},
-    TrendGains{.level = 5, .slope = 12}, TrendGains{.level = 1, .slope = 2}};
-
-template <typename Word>
-PITBOX_INLINE Word zigzag_of(Word difference) {
-  return zigzag<Word>(static_cast<std::make_signed_t<Word>>(difference));
-}
+    TrendGains{.level = 4, .slope = 9}, TrendGains{.level = 3, .slope = 7},
+    TrendGains{.level = 2, .slope = 5}, TrendGains{.level = 1, .slope = 3}};
 
 template <typename Word>
 struct Tally {
