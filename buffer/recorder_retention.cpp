@@ -199,8 +199,8 @@ bool Recorder::bury_again(const RetainedFile& file, BootNs now) {
 void Recorder::make_room_to_journal(BootNs now) {
   if (!space_.is_on()) return;
   const SpaceKeeper::Shortage shortage = space_.look(now, 0);
-  if (shortage.bytes == 0) return;
-  is_making_room_ = true;
+  is_making_room_ = shortage.bytes > 0;
+  if (!is_making_room_) return;
   space_.release_reserve();
   const Giving giving = retention_.choose(store_->retained(nullptr), chunk_of(shortage), false);
   if (giving.how != Giving::How::kDelete) return;

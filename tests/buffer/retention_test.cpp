@@ -392,6 +392,34 @@ TEST(Retention, RestsWhileNoRoomCanBeMade) {
   EXPECT_EQ(rig.snapshot().conservation.messages.in_ring, 0U);
 }
 
+// What waits in the rings is read as soon as it can be journaled, whatever the room says meanwhile.
+TEST(Retention, ReadsAtOnceWhenThereIsRoomAgain) {
+  SmallDisk rig;
+  rig.open();
+  rig.given_batches(5);
+  rig.disk_bytes = rig.used();
+  const RecorderSnapshot before = rig.snapshot();
+  {
+    const FileLimit nothing_grows(4096);
+    for (int i = 0; i < 30; ++i) {
+      rig.say_rows(rig.next++, 1);
+      rig.pass(10);
+    }
+    rig.pass(1500);  // It tried again, and there was no room.
+    ASSERT_EQ(rig.snapshot().state, RecorderState::kHolding);
+  }
+  rig.disk_bytes = std::uint64_t{1} << 40;
+  ASSERT_TRUE(rig.recorder->link_reports().acknowledged.try_push(
+      {.session = before.session->id,
+       .incarnation = before.incarnation,
+       .replaces = true,
+       .ranges = all_of(1, before.last_sequence)}));
+  int waited = 0;
+  for (; rig.snapshot().state == RecorderState::kHolding && waited < 2000; ++waited) rig.pass(1);
+  rig.pass(100);
+  EXPECT_EQ(rig.snapshot().conservation.records.journaled, rig.next - 1);
+}
+
 TEST(Retention, BuriesWhatAnOldSessionStillHadToSend) {
   SmallDisk rig;
   rig.open();

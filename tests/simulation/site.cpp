@@ -60,6 +60,7 @@ void Site::step_recorder() {
   const auto before = box_.snapshot();
   box_.step_recorder();
   const auto after = box_.snapshot();
+  if (after != nullptr && after->state == RecorderState::kHolding) held_at_ = now_;
   if (after == nullptr || before == after) return;
   if (box_.is_settled()) {
     settled_packets_ = cars_.packets().size();
@@ -148,9 +149,9 @@ void Site::cut_power() {
 bool Site::is_plain_now() const {
   constexpr std::int64_t kAfter = 500 * kNsPerMs;
   const auto now = box_.snapshot();
-  return now != nullptr && now->state != RecorderState::kHolding &&
-         now_ >= std::max({recorder_stalls_until_, disk_bad_until_, started_at_, small_until_}) +
-                     kAfter;
+  const std::int64_t last_wrong =
+      std::max({recorder_stalls_until_, disk_bad_until_, started_at_, small_until_, held_at_});
+  return now != nullptr && now_ >= last_wrong + kAfter;
 }
 
 void Site::fill_disk() {

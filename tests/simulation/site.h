@@ -109,6 +109,7 @@ class Site {
 
   std::int64_t starts_at_ = 0;
   std::int64_t started_at_ = 0;
+  std::int64_t held_at_ = 0;  // When the recorder last could not journal.
   std::int64_t power_fails_at_ = kNever;
   std::int64_t small_until_ = 0;
   std::int64_t disk_bad_until_ = 0;
