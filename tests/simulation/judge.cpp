@@ -159,9 +159,16 @@ class Inspection {
   void miss(std::size_t number, const SimCars::Row& row, std::vector<std::int64_t>& losses) {
     const Party& party = parties_[number];
     const SimCars::Packet& packet = party.cars->packets().at(row.packet);
-    const auto window = std::find_if(
-        party.windows.begin(), party.windows.end(),
-        [&](const auto& one) { return row.packet >= one.from && row.packet < one.until; });
+    const auto covers = [&](const LossWindow& one) {
+      return row.packet >= one.from && row.packet < one.until;
+    };
+    // What was durable at a cut may have gone with an older copy right afterwards.
+    auto window =
+        std::find_if(party.windows.begin(), party.windows.end(),
+                     [&](const LossWindow& one) { return one.is_older_copy && covers(one); });
+    if (window == party.windows.end()) {
+      window = std::find_if(party.windows.begin(), party.windows.end(), covers);
+    }
     const bool is_outside = window == party.windows.end();
     if (is_outside && packet.may_be_unknown) {
       ++findings_.unknown_rows;
