@@ -30,6 +30,14 @@ inline std::string text_of(const std::filesystem::path& file) {
 }
 
 // The folder of real recordings; empty if this machine has none.
+// The JSON object that a command printed; what it said of its progress, because it took long,
+// stands before it.
+inline nlohmann::json json_in(const std::string& output) {
+  const std::size_t begins = output.find('{');
+  return begins == std::string::npos ? nlohmann::json()
+                                     : nlohmann::json::parse(output.substr(begins), nullptr, false);
+}
+
 inline std::filesystem::path recordings() {
   const char* given = std::getenv("PITBOX_SHARED");
   const std::filesystem::path folder =

@@ -60,7 +60,7 @@ class OfflineSessions : public testing::Test {
     const auto verified =
         rig_.pitbox({"verify", session.text(), "--room", rig_.stage().room_url(), "--json"});
     EXPECT_EQ(verified.exit_code, 0) << verified.output;
-    const auto json = nlohmann::json::parse(verified.output, nullptr, false);
+    const auto json = json_in(verified.output);
     ASSERT_TRUE(json.is_object()) << verified.output;
     EXPECT_EQ(json.at("missing"), 0);
     EXPECT_EQ(json.at("duplicated"), 0);

@@ -188,7 +188,7 @@ TEST(SmallDisk, KeepsLapsAndEventsAndAccountsForEveryRowItGaveUp) {
                                        "--session", session.text(), "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     const auto compared = rig.pitbox(arguments);
-    auto json = nlohmann::json::parse(compared.output, nullptr, false);
+    auto json = json_in(compared.output);
     EXPECT_TRUE(json.is_object()) << compared.output;
     return json;
   };
