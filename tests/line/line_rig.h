@@ -29,7 +29,6 @@ inline std::string text_of(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-// The folder of real recordings; empty if this machine has none.
 // The JSON object that a command printed; what it said of its progress, because it took long,
 // stands before it.
 inline nlohmann::json json_in(const std::string& output) {
@@ -38,6 +37,7 @@ inline nlohmann::json json_in(const std::string& output) {
                                      : nlohmann::json::parse(output.substr(begins), nullptr, false);
 }
 
+// The folder of real recordings; empty if this machine has none.
 inline std::filesystem::path recordings() {
   const char* given = std::getenv("PITBOX_SHARED");
   const std::filesystem::path folder =
