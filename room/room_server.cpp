@@ -21,8 +21,6 @@
 namespace pitbox {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::size_t kReceiveBytes = std::size_t{64} << 10;
 constexpr std::chrono::seconds kHeartbeat{1};      // How late a revoked key may be noticed.
 constexpr std::chrono::seconds kShutdownLimit{2};  // For Goodbyes to be taken.
@@ -152,7 +150,7 @@ class RoomServer::State final : public Outbound {
   std::variant<Admission, HttpAnswer> admit(lws* wsi);
   Status listen();
   void turn();
-  void drop_revoked(Clock::time_point now);
+  void drop_revoked(Rooms::Clock::time_point now);
   void serve_last();
 
   Options options_;
@@ -164,7 +162,7 @@ class RoomServer::State final : public Outbound {
   ServiceAlarm alarm_;
   std::map<ConnectionId, Connection> connections_;
   ConnectionId last_id_ = 0;
-  Clock::time_point keys_checked_{};
+  Rooms::Clock::time_point keys_checked_{};
   std::atomic<bool> is_stopping_{false};  // Written by stop(), which publishes nothing else.
 };
 
@@ -290,7 +288,7 @@ int RoomServer::State::on_http(lws* wsi) {
   if (has_body) {
     answer = api_->refuse(HttpRefusal::kBody, "no request here has a body");
   } else {
-    answer = api_->answer(request_of(wsi), connections_.size(), Clock::now());
+    answer = api_->answer(request_of(wsi), connections_.size(), Rooms::Clock::now());
   }
   if (!write_http(wsi, answer) || has_body) return -1;
   return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
@@ -304,15 +302,16 @@ std::variant<Admission, HttpAnswer> RoomServer::State::admit(lws* wsi) {
   if (connections_.size() >= options_.connections_max || is_stopping_.load()) {
     return api_->refuse(HttpRefusal::kFull, "no more connections");
   }
-  return api_->admit(request_of(wsi), Clock::now());
+  return api_->admit(request_of(wsi), Rooms::Clock::now());
 }
 
 int RoomServer::State::on_upgrade(lws* wsi) {
   mark_answered(wsi);
   if (strcasecmp(header(wsi, WSI_TOKEN_UPGRADE).c_str(), "websocket") != 0) {
     // Some clients offer HTTP/2 with every request; who is not taken up on it goes on without.
-    return write_http(wsi, api_->answer(request_of(wsi), connections_.size(), Clock::now())) ? 1
-                                                                                             : -1;
+    return write_http(wsi, api_->answer(request_of(wsi), connections_.size(), Rooms::Clock::now()))
+               ? 1
+               : -1;
   }
   auto admitted = admit(wsi);
   if (const auto* refused = std::get_if<HttpAnswer>(&admitted)) {
@@ -330,7 +329,7 @@ int RoomServer::State::on_established(lws* wsi) {
   if (connection == nullptr) return -1;
   connection->is_established = true;
   const Admission& admission = connection->admission;
-  rooms_->connected(id_of(wsi), admission.session, admission.is_page, Clock::now());
+  rooms_->connected(id_of(wsi), admission.session, admission.is_page, Rooms::Clock::now());
   return 0;
 }
 
@@ -340,24 +339,24 @@ int RoomServer::State::on_receive(lws* wsi, std::string_view bytes) {
   if (connection->is_closing) return 0;
   const ConnectionId id = id_of(wsi);
   if (connection->admission.is_page || lws_frame_is_binary(wsi) == 0) {
-    rooms_->disconnected(id, Clock::now());
+    rooms_->disconnected(id, Rooms::Clock::now());
     close(id, CloseCode::kProtocolError, "only binary frames, and none from a page");
     return 0;
   }
   if (connection->incoming.size() + bytes.size() > kMaxFrameBytes) {
-    rooms_->disconnected(id, Clock::now());
+    rooms_->disconnected(id, Rooms::Clock::now());
     close(id, CloseCode::kFrameTooBig, "a frame is at most 1 MiB");
     return 0;
   }
   const bool is_whole = lws_is_final_fragment(wsi) != 0 && lws_remaining_packet_payload(wsi) == 0;
   if (is_whole && connection->incoming.empty()) {
-    rooms_->receive(id, bytes, Clock::now());
+    rooms_->receive(id, bytes, Rooms::Clock::now());
     return 0;
   }
   connection->incoming += bytes;
   if (!is_whole) return 0;
   const std::string message = std::exchange(connection->incoming, {});
-  rooms_->receive(id, message, Clock::now());
+  rooms_->receive(id, message, Rooms::Clock::now());
   return 0;
 }
 
@@ -390,7 +389,7 @@ void RoomServer::State::on_gone(lws* wsi) {
   const ConnectionId id = id_of(wsi);
   const auto found = connections_.find(id);
   if (found == connections_.end() || found->second.wsi != wsi) return;
-  if (found->second.is_established) rooms_->disconnected(id, Clock::now());
+  if (found->second.is_established) rooms_->disconnected(id, Rooms::Clock::now());
   connections_.erase(id);
 }
 
@@ -430,7 +429,7 @@ std::size_t RoomServer::State::queued_bytes(ConnectionId to) const {
   return found == connections_.end() ? 0 : found->second.queued_bytes;
 }
 
-void RoomServer::State::drop_revoked(Clock::time_point now) {
+void RoomServer::State::drop_revoked(Rooms::Clock::time_point now) {
   if (now - keys_checked_ < kHeartbeat) return;
   keys_checked_ = now;
   if (!keys_.has_changed()) return;
@@ -446,7 +445,7 @@ void RoomServer::State::drop_revoked(Clock::time_point now) {
 // One round of the library's events, then what they made due.
 void RoomServer::State::turn() {
   lws_service(context_, 0);
-  const auto now = Clock::now();
+  const auto now = Rooms::Clock::now();
   drop_revoked(now);
   const bool has_more = rooms_->step(now);
   auto wait = std::chrono::microseconds(kHeartbeat);
@@ -465,11 +464,11 @@ void RoomServer::State::run() {
 
 void RoomServer::State::serve_last() {
   rooms_->shut_down("server_closing", 1000);
-  const auto deadline = Clock::now() + kShutdownLimit;
+  const auto deadline = Rooms::Clock::now() + kShutdownLimit;
   for (auto& [id, connection] : connections_) {
     if (connection.is_established) close(id, CloseCode::kGoingAway, "server_closing");
   }
-  while (!connections_.empty() && Clock::now() < deadline) {
+  while (!connections_.empty() && Rooms::Clock::now() < deadline) {
     alarm_.set(context_, std::chrono::milliseconds(50));
     lws_service(context_, 0);
   }
