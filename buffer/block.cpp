@@ -149,6 +149,27 @@ void BlockBuilder::clear() {
   raw_bytes_ = 0;
 }
 
+namespace {
+
+// What replaces the batches themselves is read back first.
+bool gives_back(std::string_view car, std::string_view blob,
+                const std::vector<GroupColumns>& groups) {
+  const auto decoded = decode_block(car, blob, [&](std::uint64_t prefix) {
+    const auto found = std::find_if(groups.begin(), groups.end(), [&](const GroupColumns& group) {
+      return group.definition->prefix() == prefix;
+    });
+    return found == groups.end() ? DefinitionPtr() : found->definition;
+  });
+  return decoded.ok() &&
+         std::equal(groups.begin(), groups.end(), decoded.value().groups.begin(),
+                    decoded.value().groups.end(), [](const GroupColumns& a, const GroupColumns& b) {
+                      return a.definition == b.definition && a.source_ns == b.source_ns &&
+                             a.receive_ns == b.receive_ns && a.columns == b.columns;
+                    });
+}
+
+}  // namespace
+
 std::optional<NewBlock> BlockBuilder::finish() {
   std::vector<GroupColumns> groups;
   for (auto& [prefix, group] : std::exchange(groups_, {})) groups.push_back(std::move(group));
@@ -171,6 +192,7 @@ std::optional<NewBlock> BlockBuilder::finish() {
     after += block.members.back().reference.size();
   }
   if (after > before - before / kWorthIt) return std::nullopt;
+  if (!gives_back(car_, block.blob, groups)) return std::nullopt;
   return block;
 }
 

@@ -1,9 +1,9 @@
 // One column of a batch, from raw values to its coded form and back (FORMAT.md, "Choice").
 //
-// The encoder measures a column in two passes over its words and takes the coder whose estimated
-// size is least; only the chosen one is run. The decoder trusts nothing: every count is checked
-// against the bytes that are there. Objects keep their scratch memory from column to column; one
-// thread at a time.
+// The encoder measures a column in two passes over its words (of a block, in a third one by trends)
+// and takes the coder whose estimated size is least; only the chosen one is run. The decoder trusts
+// nothing: every count is checked against the bytes that are there. Objects keep their scratch
+// memory from column to column; one thread at a time.
 
 #pragma once
 

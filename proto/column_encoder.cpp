@@ -84,9 +84,9 @@ ColumnPlan<Word> make_plan(std::span<const Word> words, std::uint64_t bytes_bits
   // Where the residuals are noise; a trend takes nothing off others.
   if (coded_as == CodedAs::kBlock && best.coder == Coder::kRice) {
     const ResidualSummary<Word> trend = summarise_trend(words);
-    consider(Coder::kRice, trend,
-             estimate_rice_bits(trend.count, trend.sum) + seed_bits(trend.prediction) +
-                 2 * kParameterBits);
+    const std::uint64_t rice = estimate_rice_bits(trend.count, trend.sum);
+    const std::uint64_t seeds = seed_bits(trend.prediction);
+    if (rice < best.bits) consider(Coder::kRice, trend, rice + seeds + 2 * kParameterBits);
   }
   return best;
 }
@@ -101,7 +101,7 @@ std::optional<FloatGrid> find_grid(std::span<const std::byte> column,
     --memory.batches_left;
     if (memory.found == Found::kNoGrid) return std::nullopt;
     if (memory.found == Found::kGrid && finder.take(column, memory.grid)) return memory.grid;
-    coarsens = memory.found == Found::kNothingYet;  // What was too coarse once may be so again.
+    coarsens = false;  // What was too coarse once may be so again.
   }
   const auto grid = finder.find(column, coarsens);
   memory.remember(grid ? &*grid : nullptr);

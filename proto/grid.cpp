@@ -242,8 +242,12 @@ PITBOX_CLONES std::uint32_t GridFinder<Float, Word>::take_out_multiple() {
 template <typename Float, typename Word>
 bool GridFinder<Float, Word>::take(std::span<const std::byte> column, const FloatGrid& grid) {
   load(column);
-  // A multiple may have been chance.
-  return map(grid, grid.multiple == 1 ? values_.size() / kRowsPerException : 0);
+  if (!map(grid, values_.size() / kRowsPerException)) return false;
+  // A multiple may have been chance: then what is not on it is on the grid without it.
+  const auto is_on_none = [&](std::uint32_t row) {
+    return !std::isfinite(values_[row]) || values_[row] == Float{0};
+  };
+  return grid.multiple == 1 || std::all_of(exceptions_.begin(), exceptions_.end(), is_on_none);
 }
 
 template <typename Float, typename Word>

@@ -53,7 +53,8 @@ class GridFinder {
   // `coarsens`: what all decimals are multiples of is taken out, as of a converter's counts times
   // its factor.
   std::optional<FloatGrid> find(std::span<const std::byte> column, bool coarsens = true);
-  // Likewise, if `grid` is one for them; without exceptions if it has a multiple.
+  // Likewise, if `grid` is one for them; if it has a multiple, with no exceptions but -0.0, NaN and
+  // infinities.
   bool take(std::span<const std::byte> column, const FloatGrid& grid);
 
   std::span<const Word> words() const { return words_; }

@@ -140,8 +140,12 @@ PITBOX_CLONES std::array<ResidualSummary<Word>, 4> summarise(std::span<const Wor
   const std::uint64_t rows = words.size();
   const Extent<Word> extent = extent_of(words);
   const Sums<Word> sums = sums_within(words, extent);
-  const Word centre_extreme = std::max(zigzag_of<Word>(extent.high - extent.centre),
-                                       zigzag_of<Word>(extent.low - extent.centre));
+  const auto range = static_cast<std::make_signed_t<Word>>(extent.high - extent.low);
+  // Words further apart than half of all there are: what lies between may be further from the
+  // centre than the ends are, modulo 2^n.
+  const Word centre_extreme = range < 0 ? ~Word{0}
+                                        : std::max(zigzag_of<Word>(extent.high - extent.centre),
+                                                   zigzag_of<Word>(extent.low - extent.centre));
   const auto slope = static_cast<Word>(words[1] - words[0]);
   std::array<ResidualSummary<Word>, 4> all;
   all[0] = {{Predictor::kFloor, {extent.low, 0}},

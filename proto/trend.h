@@ -18,10 +18,8 @@ namespace pitbox {
 
 // How much of an error goes into level and slope: 2^-level and 2^-slope.
 struct TrendGains {
-  static constexpr int kMax = 15;
-
-  int level = 2;
-  int slope = 5;
+  int level = 0;  // 0..15, both.
+  int slope = 0;
 
   std::uint8_t byte() const { return static_cast<std::uint8_t>(level | slope << 4); }
   static TrendGains of(std::uint8_t byte) { return {.level = byte & 15, .slope = byte >> 4}; }

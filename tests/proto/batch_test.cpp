@@ -158,6 +158,44 @@ TEST(Batch, ForgetsAMultipleThatWasChance) {
   }
 }
 
+// Further apart than half of all words, and the mean near one end.
+TEST(Batch, GivesBackWordsOverMoreThanHalfOfTheirRange) {
+  std::mt19937_64 random(3);
+  std::vector<std::uint64_t> one;
+  std::vector<std::uint64_t> two;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    one.push_back(i % 4 == 3 ? random() % 0x7FFFFFFF : 0x80000001 + random() % 1000);
+    const std::uint64_t high = i % 20 == 3 ? 1'390'000'000 + 17 * i : 35'000'000 + 31 * i;
+    two.push_back(i % 10 == 3 ? high : 0x80000000 + random() % 50);
+  }
+  for (const std::size_t rows : {96U, 1000U}) {
+    for (auto patterns : {one, two}) {
+      patterns.resize(rows);
+      for (const StorageType type : {StorageType::kI32, StorageType::kU32, StorageType::kF32}) {
+        SCOPED_TRACE(std::string(to_string(type)) + ", " + std::to_string(rows));
+        round_trip({group_of(define("g", {type}), {column_of(type, patterns)})});
+      }
+      for (std::uint64_t& pattern : patterns) pattern <<= 32U;
+      round_trip(
+          {group_of(define("g", {StorageType::kI64}), {column_of(StorageType::kI64, patterns)})});
+    }
+  }
+}
+
+TEST(Batch, KeepsAMultipleThroughOddFloats) {
+  const DefinitionPtr definition = define("g", {StorageType::kF32});
+  std::vector<float> counts;
+  for (int i = 0; i < 100; ++i) counts.push_back(static_cast<float>((i * i % 41 - 20) * 0.03));
+  BatchMemory memory;
+  const auto bytes_of = [&] {
+    return round_trip({group_of(definition, {column_of(counts)})}, &memory).blob.size();
+  };
+  const std::size_t whole = bytes_of();
+  counts[50] = std::numeric_limits<float>::quiet_NaN();
+  counts[60] = -0.0F;
+  EXPECT_LT(bytes_of(), whole + 16);
+}
+
 TEST(Batch, IsDecodedIntoTheMemoryOfOthers) {
   DecodedBatch reused;
   for (int round = 0; round < 2; ++round) {

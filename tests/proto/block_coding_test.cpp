@@ -77,6 +77,26 @@ TEST(BlockCoding, IsSmallerWhereAChannelIsNoiseAroundATrend) {
   }
 }
 
+// UTC in nanoseconds: more than what a level in 65,536ths holds.
+TEST(BlockCoding, IsNoLargerThanTheBatchWhereATrendCannotFollow) {
+  std::mt19937_64 random(6);
+  GroupRows group = noisy_group(StorageType::kI16);
+  group.definition = define("g", {StorageType::kI16}, TimeBase::kUtc);
+  for (std::size_t i = 0; i < group.row_count(); ++i) {
+    group.source_ns.push_back(1'700'000'000'000'000'000 +
+                              static_cast<std::int64_t>(i) * 10'000'000 +
+                              static_cast<std::int64_t>(random() % 300));
+  }
+  std::vector<std::uint64_t> great;
+  for (int i = 0; i < 4000; ++i) great.push_back(1'700'000'000'000'000'000 + random() % 5000);
+  for (const GroupRows& one :
+       {group, group_of(define("i", {StorageType::kI64}), {column_of(StorageType::kI64, great)})}) {
+    expect_round_trip(one);
+    const std::size_t batch = encode_batch("7", std::vector{one}).blob.size();
+    EXPECT_LE(encode_block("7", columns_of({one})).blob.size(), batch + 2);
+  }
+}
+
 bool accepts(const std::string& column, const std::string& dense, std::uint32_t rows) {
   const auto definition = define("g", {StorageType::kI32});
   words::Batch message;
