@@ -3,6 +3,10 @@
 
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -181,6 +185,43 @@ std::vector<Float> odd_floats() {
           Limits::max(),
           Limits::lowest(),
           Limits::epsilon()};
+}
+
+inline void expect_same(const GroupRows& sent, const GroupColumns& kept) {
+  ASSERT_EQ(sent.definition->name(), kept.definition->name());
+  EXPECT_EQ(sent.source_ns, kept.source_ns);
+  EXPECT_EQ(sent.receive_ns, kept.receive_ns);
+  ASSERT_EQ(kept.columns.size(), sent.definition->channels().size());
+  for (std::size_t c = 0; c < kept.columns.size(); ++c) {
+    const std::size_t width = width_of(sent.definition->channels()[c].type);
+    ASSERT_EQ(kept.columns[c].size(), sent.row_count() * width);
+    for (std::size_t r = 0; r < sent.row_count(); ++r) {
+      const std::byte* value =
+          sent.rows.data() + r * sent.definition->row_bytes() + sent.definition->column_offset(c);
+      ASSERT_EQ(std::memcmp(value, kept.columns[c].data() + r * width, width), 0)
+          << sent.definition->channels()[c].name << " row " << r;
+    }
+  }
+}
+
+// Encodes and decodes them, and expects every bit back.
+inline EncodedBatch round_trip(const std::vector<GroupRows>& groups,
+                               BatchMemory* memory = nullptr) {
+  EncodedBatch encoded = encode_batch("7", groups, memory);
+  auto decoded = decode_batch("7", encoded.blob, knows(groups));
+  EXPECT_TRUE(decoded.ok()) << decoded.status().message();
+  if (!decoded.ok()) return encoded;
+  EXPECT_EQ(decoded.value().hash, encoded.hash);
+  EXPECT_EQ(decoded.value().rows, encoded.rows);
+  EXPECT_EQ(decoded.value().samples, encoded.samples);
+  EXPECT_EQ(decoded.value().groups.size(), encoded.definitions.size());
+  for (const GroupColumns& kept : decoded.value().groups) {
+    const auto sent = std::find_if(groups.begin(), groups.end(), [&](const GroupRows& group) {
+      return group.definition == kept.definition && group.row_count() > 0;
+    });
+    if (sent != groups.end()) expect_same(*sent, kept);
+  }
+  return encoded;
 }
 
 }  // namespace pitbox::testing

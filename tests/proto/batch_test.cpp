@@ -18,41 +18,7 @@ using testing::define;
 using testing::group_of;
 using testing::kAllTypes;
 using testing::knows;
-
-void expect_same(const GroupRows& sent, const GroupColumns& kept) {
-  ASSERT_EQ(sent.definition->name(), kept.definition->name());
-  EXPECT_EQ(sent.source_ns, kept.source_ns);
-  EXPECT_EQ(sent.receive_ns, kept.receive_ns);
-  ASSERT_EQ(kept.columns.size(), sent.definition->channels().size());
-  for (std::size_t c = 0; c < kept.columns.size(); ++c) {
-    const std::size_t width = width_of(sent.definition->channels()[c].type);
-    ASSERT_EQ(kept.columns[c].size(), sent.row_count() * width);
-    for (std::size_t r = 0; r < sent.row_count(); ++r) {
-      const std::byte* value =
-          sent.rows.data() + r * sent.definition->row_bytes() + sent.definition->column_offset(c);
-      ASSERT_EQ(std::memcmp(value, kept.columns[c].data() + r * width, width), 0)
-          << sent.definition->channels()[c].name << " row " << r;
-    }
-  }
-}
-
-EncodedBatch round_trip(const std::vector<GroupRows>& groups, BatchMemory* memory = nullptr) {
-  EncodedBatch encoded = encode_batch("7", groups, memory);
-  auto decoded = decode_batch("7", encoded.blob, knows(groups));
-  EXPECT_TRUE(decoded.ok()) << decoded.status().message();
-  if (!decoded.ok()) return encoded;
-  EXPECT_EQ(decoded.value().hash, encoded.hash);
-  EXPECT_EQ(decoded.value().rows, encoded.rows);
-  EXPECT_EQ(decoded.value().samples, encoded.samples);
-  EXPECT_EQ(decoded.value().groups.size(), encoded.definitions.size());
-  for (const GroupColumns& kept : decoded.value().groups) {
-    const auto sent = std::find_if(groups.begin(), groups.end(), [&](const GroupRows& group) {
-      return group.definition == kept.definition && group.row_count() > 0;
-    });
-    if (sent != groups.end()) expect_same(*sent, kept);
-  }
-  return encoded;
-}
+using testing::round_trip;
 
 const std::size_t kRowCounts[] = {1, 2, 3, 4, 7, 8, 9, 13, 100, 257, 1000};
 
@@ -100,64 +66,6 @@ TEST(Batch, KeepsNegativeZerosNansAndInfinitiesOnAndOffAGrid) {
   expect_odd_floats_survive<double>(StorageType::kF64);
 }
 
-TEST(Batch, FindsTheGridOfDecimalsAndConverters) {
-  constexpr std::size_t kRows = 1000;
-  for (const auto& [name, numbers] : testing::telemetry(kRows)) {
-    if (name != "decimal 0.01" && name != "adc 5/4095" && name != "float step") continue;
-    for (const StorageType type : {StorageType::kF32, StorageType::kF64}) {
-      SCOPED_TRACE(std::string(to_string(type)) + ", " + name);
-      const auto encoded =
-          round_trip({group_of(define("g", {type}), {testing::column_of_numbers(type, numbers)})});
-      // Raw: 4000 or 8000 bytes; its own bits: about two thirds of that.
-      EXPECT_LT(encoded.blob.size(), 1500U);
-    }
-  }
-}
-
-template <typename Float>
-std::vector<Float> counts_times(double factor) {
-  std::vector<Float> values;
-  for (int i = 0; i < 1000; ++i) {
-    values.push_back(static_cast<Float>(static_cast<double>(i * i % 977 - 300) * factor));
-  }
-  return values;
-}
-
-// A converter's counts times a factor of few digits.
-TEST(Batch, TakesOutWhatAllDecimalsAreMultiplesOf) {
-  for (const double factor : {0.03, 0.25, 0.007, 15.0}) {
-    const auto narrow = [](double f) { return column_of(counts_times<float>(f)); };
-    const auto bytes = round_trip({group_of(define("g", {StorageType::kF32}), {narrow(factor)})});
-    const auto least = round_trip({group_of(define("g", {StorageType::kF32}), {narrow(1)})});
-    EXPECT_LT(bytes.blob.size(), least.blob.size() + 8) << factor;
-  }
-  std::vector<double> wide;
-  for (const float value : counts_times<float>(1)) wide.push_back(value * 3 / 100.0);
-  const auto multiples =
-      round_trip({group_of(define("g", {StorageType::kF64}), {column_of(wide)})});
-  for (double& value : wide) value = std::round(value * 100 / 3) / 100.0;
-  const auto decimals = round_trip({group_of(define("g", {StorageType::kF64}), {column_of(wide)})});
-  EXPECT_LT(multiples.blob.size(), decimals.blob.size() + 8);
-}
-
-// What was even by chance is not even for long: then each odd one would be an exception.
-TEST(Batch, ForgetsAMultipleThatWasChance) {
-  const DefinitionPtr definition = define("g", {StorageType::kF32});
-  std::vector<float> even;
-  std::vector<float> mixed;
-  for (int i = 0; i < 100; ++i) {
-    even.push_back(static_cast<float>(2 * (i * i % 41)) / 10.0F);
-    mixed.push_back(static_cast<float>(2 * (i * i % 41) + (i % 20 == 3 ? 1 : 0)) / 10.0F);
-  }
-  const std::size_t alone = round_trip({group_of(definition, {column_of(mixed)})}).blob.size();
-  BatchMemory memory;
-  round_trip({group_of(definition, {column_of(even)})}, &memory);
-  for (int i = 0; i < 3; ++i) {
-    const auto after = round_trip({group_of(definition, {column_of(mixed)})}, &memory);
-    EXPECT_EQ(after.blob.size(), alone);
-  }
-}
-
 // Further apart than half of all words, and the mean near one end.
 TEST(Batch, GivesBackWordsOverMoreThanHalfOfTheirRange) {
   std::mt19937_64 random(3);
@@ -180,20 +88,6 @@ TEST(Batch, GivesBackWordsOverMoreThanHalfOfTheirRange) {
           {group_of(define("g", {StorageType::kI64}), {column_of(StorageType::kI64, patterns)})});
     }
   }
-}
-
-TEST(Batch, KeepsAMultipleThroughOddFloats) {
-  const DefinitionPtr definition = define("g", {StorageType::kF32});
-  std::vector<float> counts;
-  for (int i = 0; i < 100; ++i) counts.push_back(static_cast<float>((i * i % 41 - 20) * 0.03));
-  BatchMemory memory;
-  const auto bytes_of = [&] {
-    return round_trip({group_of(definition, {column_of(counts)})}, &memory).blob.size();
-  };
-  const std::size_t whole = bytes_of();
-  counts[50] = std::numeric_limits<float>::quiet_NaN();
-  counts[60] = -0.0F;
-  EXPECT_LT(bytes_of(), whole + 16);
 }
 
 TEST(Batch, IsDecodedIntoTheMemoryOfOthers) {
@@ -249,27 +143,6 @@ TEST(Batch, GivesBackEveryBitWithTheMemoryOfEarlierBatches) {
   }
 }
 
-TEST(Batch, FindsAGridAgainThatAChannelHadLeft) {
-  const DefinitionPtr definition = define("g", {StorageType::kF32});
-  std::vector<float> decimals;
-  std::vector<float> noise;
-  for (int i = 0; i < 1000; ++i) {
-    decimals.push_back(static_cast<float>(i * i % 977) / 10.0F);
-    noise.push_back(std::sin(static_cast<float>(i * i)));
-  }
-  BatchMemory memory;
-  const auto bytes_of = [&](const std::vector<float>& values) {
-    return round_trip({group_of(definition, {column_of(values)})}, &memory).blob.size();
-  };
-  const std::size_t on_grid = bytes_of(decimals);
-  const std::size_t off_grid = bytes_of(noise);
-  ASSERT_LT(on_grid, off_grid / 2);
-  EXPECT_EQ(bytes_of(noise), off_grid);
-  std::size_t batches = 1;
-  while (bytes_of(decimals) != on_grid && batches < 1000) ++batches;
-  EXPECT_LE(batches, std::size_t{ColumnMemory::kBatches} + 1);
-}
-
 TEST(Batch, GivesBackRowsOfManyChannelsOfSeveralWidths) {
   for (const std::size_t rows : kRowCounts) {
     for (const std::size_t channels : {3U, 4U, 5U, 16U, 19U, 37U}) {
@@ -286,16 +159,6 @@ TEST(Batch, GivesBackRowsOfManyChannelsOfSeveralWidths) {
       round_trip({group_of(define("g", types), columns)});
     }
   }
-}
-
-TEST(Batch, CountsAFewBreaksOfAGridAsExceptions) {
-  std::vector<float> values;
-  values.reserve(1000);
-  for (int i = 0; i < 1000; ++i) values.push_back(static_cast<float>(i % 50) / 10.0F);
-  const auto clean = round_trip({group_of(define("g", {StorageType::kF32}), {column_of(values)})});
-  for (const std::size_t at : {5U, 6U, 500U, 999U}) values[at] = -0.0F;
-  const auto broken = round_trip({group_of(define("g", {StorageType::kF32}), {column_of(values)})});
-  EXPECT_LT(broken.blob.size(), clean.blob.size() + 60);
 }
 
 TEST(Batch, CostsAlmostNothingForWhatDoesNotChange) {
@@ -467,13 +330,6 @@ TEST(Batch, HasTheBytesThatFormatMdDescribes) {
             "0a084684fcbf33f5e1441201061a0553067491062a1b0139c0843d"
             "00000201f6c1caf384a3020aca01014201020000010a");
   EXPECT_EQ(encoded.hash.hex(), "95c9267520725922b13ff01ca0dd0c9c");
-}
-
-TEST(Batch, HasTheBytesThatFormatMdDescribesForMultiples) {
-  std::vector<GroupRows> groups = {group_of(
-      define("a", {StorageType::kF32}), {column_of<float>({0.3F, 0.6F, 1.2F, 0.9F, 0.6F, 0.3F})})};
-  // Decimal with 1 digit and a multiple, 3: counts 1, 2, 4, 3, 2, 1.
-  EXPECT_NE(round_trip(groups).blob.find(std::string("\x42\x11\x03", 3)), std::string::npos);
 }
 
 TEST(Batch, HasTheBytesThatFormatMdDescribesForFewRows) {
