@@ -70,6 +70,23 @@ Result<std::vector<GroupColumns>> groups_of(const DecodedBatch& block,
   return groups;
 }
 
+// What replaces the batches themselves is read back first.
+bool gives_back(std::string_view car, std::string_view blob,
+                const std::vector<GroupColumns>& groups) {
+  const auto decoded = decode_block(car, blob, [&](std::uint64_t prefix) {
+    const auto found = std::find_if(groups.begin(), groups.end(), [&](const GroupColumns& group) {
+      return group.definition->prefix() == prefix;
+    });
+    return found == groups.end() ? DefinitionPtr() : found->definition;
+  });
+  return decoded.ok() &&
+         std::equal(groups.begin(), groups.end(), decoded.value().groups.begin(),
+                    decoded.value().groups.end(), [](const GroupColumns& a, const GroupColumns& b) {
+                      return a.definition == b.definition && a.source_ns == b.source_ns &&
+                             a.receive_ns == b.receive_ns && a.columns == b.columns;
+                    });
+}
+
 }  // namespace
 
 std::size_t raw_bytes_of(const DecodedBatch& batch) {
@@ -148,27 +165,6 @@ void BlockBuilder::clear() {
   rows_ = 0;
   raw_bytes_ = 0;
 }
-
-namespace {
-
-// What replaces the batches themselves is read back first.
-bool gives_back(std::string_view car, std::string_view blob,
-                const std::vector<GroupColumns>& groups) {
-  const auto decoded = decode_block(car, blob, [&](std::uint64_t prefix) {
-    const auto found = std::find_if(groups.begin(), groups.end(), [&](const GroupColumns& group) {
-      return group.definition->prefix() == prefix;
-    });
-    return found == groups.end() ? DefinitionPtr() : found->definition;
-  });
-  return decoded.ok() &&
-         std::equal(groups.begin(), groups.end(), decoded.value().groups.begin(),
-                    decoded.value().groups.end(), [](const GroupColumns& a, const GroupColumns& b) {
-                      return a.definition == b.definition && a.source_ns == b.source_ns &&
-                             a.receive_ns == b.receive_ns && a.columns == b.columns;
-                    });
-}
-
-}  // namespace
 
 std::optional<NewBlock> BlockBuilder::finish() {
   std::vector<GroupColumns> groups;
