@@ -122,12 +122,12 @@ struct Journal::State {
   RangeSet acknowledged_at_close;
   RangeSet removed_at_close;
   EvictedRanges evicted_at_close;
+  Counters counters_at_close;
 
   // As of the last commit.
   std::map<std::string, ConsumedPosition> positions;
   std::map<std::string, std::string> decoder_states;
   std::string lap_state;
-  Counters counters;
 
   Status load();
   Status refusal() const;
@@ -145,6 +145,7 @@ Database Journal::State::close() {
   acknowledged_at_close = writer->acknowledged();
   removed_at_close = writer->removed();
   evicted_at_close = writer->evicted();
+  counters_at_close = writer->counters();
   writer.reset();
   Database closing = *std::move(database);
   database.reset();
@@ -170,9 +171,6 @@ Status Journal::State::load() {
   auto laps = read_lap_state(*database);
   if (!laps.ok()) return laps.status();
   lap_state = std::move(laps).take();
-  auto values = read_counters(*database);
-  if (!values.ok()) return values.status();
-  counters = std::move(values).take();
   return {};
 }
 
@@ -277,9 +275,6 @@ Result<Journal::Committed> Journal::commit(const Commit& commit) {
   for (const auto& [source, position] : commit.positions) state.positions[source] = position;
   for (const auto& [source, saved] : commit.decoder_states) state.decoder_states[source] = saved;
   if (commit.lap_state) state.lap_state = *commit.lap_state;
-  if (commit.counters) {
-    for (const auto& [name, value] : *commit.counters) state.counters[name] = value;
-  }
   state.note();
   return written;
 }
@@ -376,7 +371,7 @@ const std::string& Journal::lap_state() const {
   return state_->lap_state;
 }
 const Counters& Journal::counters() const {
-  return state_->counters;
+  return state_->writer ? state_->writer->counters() : state_->counters_at_close;
 }
 const RangeSet& Journal::acknowledged() const {
   return state_->writer ? state_->writer->acknowledged() : state_->acknowledged_at_close;

@@ -91,7 +91,7 @@ Result<JournalWriter> JournalWriter::prepare(Database& database) {
        "INSERT INTO lap_state(id, state) VALUES(1, ?1) ON CONFLICT(id) DO UPDATE SET state = ?1");
   make(writer.put_counter_,
        "INSERT INTO counters(name, value) VALUES(?1, ?2) "
-       "ON CONFLICT(name) DO UPDATE SET value = ?2 WHERE value <> ?2");
+       "ON CONFLICT(name) DO UPDATE SET value = ?2");
   make(writer.forget_acknowledged_, "DELETE FROM acknowledged");
   make(writer.drop_acknowledged_, "DELETE FROM acknowledged WHERE first BETWEEN ? AND ?");
   make(writer.put_acknowledged_, "INSERT INTO acknowledged(first, last) VALUES(?, ?)");
@@ -134,6 +134,9 @@ Status JournalWriter::load(Database& database) {
   auto evicted = read_evicted(database);
   if (!evicted.ok()) return evicted.status();
   now_.evicted = std::move(evicted).take();
+  auto counters = read_counters(database);
+  if (!counters.ok()) return counters.status();
+  counters_ = std::move(counters).take();
   auto names = database.prepare("SELECT prefix, name FROM definitions");
   if (!names.ok()) return names.status();
   for (;;) {
@@ -210,6 +213,7 @@ Status JournalWriter::check_definitions(const Commit& commit) const {
 Result<Journal::Committed> JournalWriter::write(const Commit& commit) {
   next_ = now_;
   new_definitions_.clear();
+  new_counters_.clear();
   const std::uint64_t first = now_.last + 1;
   Status status;
   for (const NewEvent& event : commit.events) {
@@ -237,6 +241,8 @@ void JournalWriter::adopt() {
     definitions_.emplace(definition->prefix(), definition->name());
   }
   new_definitions_.clear();
+  for (const auto& [name, value] : new_counters_) counters_[name] = value;
+  new_counters_.clear();
 }
 
 Status JournalWriter::write_event(const NewEvent& event) {
@@ -310,12 +316,21 @@ Status JournalWriter::write_states(const Commit& commit) {
   if (status.ok() && commit.lap_state) {
     status = put_lap_state_.bind_blob(1, *commit.lap_state).run();
   }
-  if (!commit.counters) return status;
-  for (const auto& [name, value] : *commit.counters) {
-    if (!status.ok()) return status;
-    status = put_counter_.bind_text(1, name).bind_u64(2, value).run();
-  }
+  if (status.ok() && commit.counters) status = write_counters(*commit.counters);
   return status;
+}
+
+// Of some seventy a dozen change from commit to commit, and looking each of them up costs more than
+// writing those.
+Status JournalWriter::write_counters(const Counters& counters) {
+  for (const auto& [name, value] : counters) {
+    const auto known = counters_.find(name);
+    if (known != counters_.end() && known->second == value) continue;
+    Status status = put_counter_.bind_text(1, name).bind_u64(2, value).run();
+    if (!status.ok()) return status;
+    new_counters_[name] = value;
+  }
+  return {};
 }
 
 namespace {

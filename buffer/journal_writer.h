@@ -1,6 +1,6 @@
 // JournalWriter: the statements that put a Commit into the tables, prepared once and kept for the
 // life of the file, and what the next commit must know: the last sequence, the running totals, the
-// definitions the file has, the acknowledged ranges.
+// definitions the file has, the acknowledged ranges, the counters.
 //
 // Threads: the Journal's. Must not outlive the Database.
 
@@ -39,6 +39,7 @@ class JournalWriter {
   const RangeSet& acknowledged() const { return now_.acknowledged; }
   const RangeSet& removed() const { return now_.removed; }
   const EvictedRanges& evicted() const { return now_.evicted; }
+  const Counters& counters() const { return counters_; }
 
  private:
   explicit JournalWriter(JournalInserts inserts) : inserts_(std::move(inserts)) {}
@@ -48,6 +49,7 @@ class JournalWriter {
   Status write_batch(const NewBatch& batch);
   Status write_laps(const Commit& commit, std::uint64_t first_event);
   Status write_states(const Commit& commit);
+  Status write_counters(const Counters& counters);
   Status write_acknowledged(const Commit& commit);
   Status write_removed(const Commit& commit);
   Status write_evicted(const Commit& commit);
@@ -68,6 +70,8 @@ class JournalWriter {
   Standing next_;  // While a transaction is open.
   std::map<std::uint64_t, DefinitionName> definitions_;
   std::vector<DefinitionPtr> new_definitions_;  // Of the open transaction.
+  Counters counters_;
+  Counters new_counters_;  // Of the open transaction: those that changed.
 
   JournalInserts inserts_;
   Statement put_position_;

@@ -10,8 +10,8 @@
 //
 // Threads
 //   step(), next_deadline() and stop() belong to one thread, the recorder's (runner.h). submit(),
-//   link_reports(), heads(), snapshot() and live_view() may be called by any thread; after submit()
-//   and after a report the caller wakes the runner.
+//   link_reports(), heads(), recent_entries(), snapshot() and live_view() may be called by any
+//   thread; after submit() and after a report the caller wakes the runner.
 //
 // Limits
 //   A step reads at most messages_per_step messages or bytes_per_step bytes of each source. Memory
@@ -48,6 +48,7 @@
 #include "buffer/journal_reader.h"
 #include "buffer/lap_merger.h"
 #include "buffer/live_values.h"
+#include "buffer/recent_entries.h"
 #include "buffer/recorder_commands.h"
 #include "buffer/rekeying.h"
 #include "buffer/retention.h"
@@ -119,7 +120,7 @@ class Recorder {
   BootNs next_deadline() const;
   // How long a message may lie in its ring unread. While messages come, next_deadline() is no
   // further away, so nobody has to wake the thread for each.
-  std::chrono::nanoseconds patience() const { return options_.flush_interval / 4; }
+  std::chrono::nanoseconds patience() const { return options_.flush_interval / 2; }
   // Reads and commits what is in the rings now; the session stays open. REQUIRES: no more steps.
   Status stop(BootNs now);
 
@@ -127,6 +128,8 @@ class Recorder {
   std::future<CommandResult> submit(SessionCommand command);
   LinkReports& link_reports() { return link_reports_; }
   const Published<JournalHeads>& heads() const { return heads_; }
+  // What the heads tell of is here, or in the files.
+  RecentEntries& recent_entries() { return recent_; }
   const Published<RecorderSnapshot>& snapshot() const { return snapshot_; }
   const Published<LiveSnapshot>& live_view() const { return live_view_; }
 
@@ -190,7 +193,12 @@ class Recorder {
   std::size_t take_completions(BootNs now);
   void acknowledge_live(const Acknowledged& report, BootNs now);
   void acknowledge_sealed(const Acknowledged& report, BootNs now);
-  std::int64_t bytes_change(const std::filesystem::path& file, RangeSet before, RangeSet after,
+  struct EntryFile {
+    std::uint64_t incarnation = 0;
+    std::filesystem::path path;
+  };
+  std::uint64_t bytes_in(const EntryFile& file, const Range& range);
+  std::int64_t bytes_change(const EntryFile& file, RangeSet before, RangeSet after,
                             const RangeSet& evicted);
   void publish_heads(BootNs now);
   std::optional<FileHead> find_head(std::uint64_t incarnation) const;
@@ -278,7 +286,7 @@ class Recorder {
   bool acknowledged_replaces_ = false;
   std::uint64_t acknowledged_by_ = 0;  // Of the live file: FileHead::acknowledged_by.
   std::int64_t acknowledged_bytes_ = 0;
-  std::unique_ptr<JournalReader> sizes_;  // For bytes_of().
+  std::unique_ptr<JournalReader> sizes_;  // For bytes_change().
   LapMerger merger_;
   EntryTerms sealed_;                              // Of the session's other files.
   std::unique_ptr<Rekeying> rekeying_;             // Of the open session; null: none.
@@ -310,6 +318,7 @@ class Recorder {
   BootNs error_ns_ = 0;
 
   Published<JournalHeads> heads_;
+  RecentEntries recent_;
   Published<RecorderSnapshot> snapshot_;
   Published<LiveSnapshot> live_view_;
 };

@@ -218,6 +218,7 @@ bool Recorder::write(Draft draft, BootNs now) {
     merger_.note_lap(lap.car, committed.value().first + lap.event_index);
   }
   if (!acknowledged_.empty()) merger_.look_again();
+  recent_.add(journal_->incarnation(), take_entries(draft.commit, committed.value().first));
   adopt(draft, now);
   return true;
 }

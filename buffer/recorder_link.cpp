@@ -106,7 +106,8 @@ void Recorder::acknowledge_live(const Acknowledged& report, BootNs now) {
   } else {
     acknowledged_.add_all(told);
   }
-  acknowledged_bytes_ += bytes_change(journal_->file(), before, after, live_evicted());
+  acknowledged_bytes_ +=
+      bytes_change({journal_->incarnation(), journal_->file()}, before, after, live_evicted());
   note_due(now + to_ns(options_.flush_interval));
 }
 
@@ -124,7 +125,7 @@ void Recorder::acknowledge_sealed(const Acknowledged& report, BootNs now) {
     RangeSet after = up_to(report.ranges, head->last);
     if (!report.replaces) after.add_all(head->acknowledged);
     intake_.conservation().bytes_acknowledged += static_cast<std::uint64_t>(
-        bytes_change(head->file, head->acknowledged, after, head->evicted));
+        bytes_change({head->incarnation, head->file}, head->acknowledged, after, head->evicted));
     note_due(now + to_ns(options_.flush_interval));
   }
   publish_heads(now);
@@ -132,26 +133,32 @@ void Recorder::acknowledge_sealed(const Acknowledged& report, BootNs now) {
 
 // By how many bytes of entries `after` holds more than `before`, what was evicted apart. Sizes only
 // serve to tell people how much waits; where they cannot be read, nothing is counted.
-std::int64_t Recorder::bytes_change(const std::filesystem::path& file, RangeSet before,
-                                    RangeSet after, const RangeSet& evicted) {
+std::int64_t Recorder::bytes_change(const EntryFile& file, RangeSet before, RangeSet after,
+                                    const RangeSet& evicted) {
   for (const Range& range : evicted.ranges()) {
     before.remove(range);
     after.remove(range);
   }
-  if (sizes_ == nullptr || sizes_->file() != file) {
-    auto reader = JournalReader::open(file);
-    if (!reader.ok()) return 0;
-    sizes_ = std::move(reader).take();
-  }
   const auto sum = [&](const std::vector<Range>& ranges) {
     std::int64_t bytes = 0;
     for (const Range& range : ranges) {
-      const auto size = sizes_->bytes_in(range);
-      if (size.ok()) bytes += static_cast<std::int64_t>(size.value());
+      bytes += static_cast<std::int64_t>(bytes_in(file, range));
     }
     return bytes;
   };
   return sum(difference(after, before)) - sum(difference(before, after));
+}
+
+// 0 where it cannot be read.
+std::uint64_t Recorder::bytes_in(const EntryFile& file, const Range& range) {
+  if (const auto recent = recent_.bytes_in(file.incarnation, range)) return *recent;
+  if (sizes_ == nullptr || sizes_->file() != file.path) {
+    auto reader = JournalReader::open(file.path);
+    if (!reader.ok()) return 0;
+    sizes_ = std::move(reader).take();
+  }
+  const auto size = sizes_->bytes_in(range);
+  return size.ok() ? size.value() : 0;
 }
 
 std::optional<FileHead> Recorder::find_head(std::uint64_t incarnation) const {

@@ -58,8 +58,8 @@ std::size_t Recorder::make_room(BootNs now) {
     return 1;
   }
   if (!space_.is_on()) return 0;
-  const std::uint64_t reusable = journal_ != nullptr ? journal_->reusable_bytes() : 0;
-  const SpaceKeeper::Shortage shortage = space_.look(now, reusable);
+  const SpaceKeeper::Shortage shortage = space_.look(
+      now, [this] { return journal_ != nullptr ? journal_->reusable_bytes() : std::uint64_t{0}; });
   is_short_ = shortage.bytes > 0;
   is_starving_ = is_starving_ && shortage.is_dire;
   is_making_room_ = is_making_room_ && shortage.is_dire;
@@ -198,7 +198,7 @@ bool Recorder::bury_again(const RetainedFile& file, BootNs now) {
 // and the reserve.
 void Recorder::make_room_to_journal(BootNs now) {
   if (!space_.is_on()) return;
-  const SpaceKeeper::Shortage shortage = space_.look(now, 0);
+  const SpaceKeeper::Shortage shortage = space_.look(now, [] { return std::uint64_t{0}; });
   is_making_room_ = shortage.bytes > 0;
   if (!is_making_room_) return;
   space_.release_reserve();

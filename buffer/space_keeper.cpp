@@ -33,7 +33,8 @@ std::size_t SpaceKeeper::wal_bytes() const {
   return static_cast<std::size_t>(options_.is_on ? small_part(space_, target, kWalPart) : target);
 }
 
-SpaceKeeper::Shortage SpaceKeeper::look(BootNs now, std::uint64_t reusable) {
+SpaceKeeper::Shortage SpaceKeeper::look(BootNs now,
+                                        const std::function<std::uint64_t()>& ask_reusable) {
   if (!options_.is_on) return {};
   const auto found = options_.probe(directory_);
   if (!found.ok()) return {};  // As before; a write that fails will say so.
@@ -43,6 +44,8 @@ SpaceKeeper::Shortage SpaceKeeper::look(BootNs now, std::uint64_t reusable) {
   std::uint64_t keep_free =
       std::max(small_part(space_, options_.keep_free_bytes, kFreePart), to_write);
   if (!has_reserve_) keep_free += small_part(space_, options_.reserve_bytes, kReservePart);
+  const bool is_near = space_.free < keep_free || options_.quota_bytes != 0;
+  const std::uint64_t reusable = is_near ? ask_reusable() : 0;
   const std::uint64_t free = space_.free + reusable;
   Shortage shortage{.bytes = 0, .is_dire = free < to_write, .reason = EvictReason::kDiskFull};
   if (free < keep_free) shortage.bytes = keep_free - free;

@@ -48,8 +48,8 @@ class SpaceKeeper {
 
   SpaceKeeper(Options options, std::filesystem::path directory);
 
-  // `reusable`: space inside the live file that the next batches will use.
-  Shortage look(BootNs now, std::uint64_t reusable);
+  // `reusable`: space inside the live file that the next batches will use; asked where it matters.
+  Shortage look(BootNs now, const std::function<std::uint64_t()>& reusable);
   // The journals changed on the disk: count anew.
   void forget_used() { used_at_ = 0; }
   // Gives the reserve up, so that something can be written. True if there was one.

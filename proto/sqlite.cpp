@@ -259,15 +259,22 @@ bool Database::has_rollback_journal(const std::filesystem::path& file) {
 Database::Database(sqlite3* raw) : raw_(raw) {}
 
 Database::Database(Database&& other) noexcept
-    : raw_(std::exchange(other.raw_, nullptr)), wal_pages_(std::move(other.wal_pages_)) {}
+    : raw_(std::exchange(other.raw_, nullptr)),
+      wal_pages_(std::move(other.wal_pages_)),
+      begin_(std::move(other.begin_)),
+      commit_(std::move(other.commit_)) {}
 
 Database& Database::operator=(Database&& other) noexcept {
   std::swap(raw_, other.raw_);
   std::swap(wal_pages_, other.wal_pages_);
+  begin_ = std::move(other.begin_);
+  commit_ = std::move(other.commit_);
   return *this;
 }
 
 Database::~Database() {
+  begin_ = {};  // Else closing would wait for them.
+  commit_ = {};
   sqlite3_close_v2(raw_);
 }
 
@@ -299,6 +306,15 @@ Status Database::exec(const char* sql) {
   // PRAGMA wal_autocheckpoint takes the hook away, without a word.
   sqlite3_wal_hook(raw_, note_wal_pages, wal_pages_.get());
   return failure;
+}
+
+Status Database::run(Statement& kept, const char* sql) {
+  if (!kept.is_prepared()) {
+    auto prepared = prepare(sql);
+    if (!prepared.ok()) return prepared.status();
+    kept = std::move(prepared).take();
+  }
+  return kept.run().within(sql);
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {
@@ -359,7 +375,7 @@ Result<Statement*> LazyStatement::get() {
 }
 
 Result<Transaction> Transaction::begin(Database& database) {
-  Status begun = database.exec("BEGIN IMMEDIATE");
+  Status begun = database.run(database.begin_, "BEGIN IMMEDIATE");
   if (!begun.ok()) return begun;
   return Transaction(database);
 }
@@ -375,7 +391,7 @@ Transaction::~Transaction() {
 
 Status Transaction::commit() {
   CHECK(database_ != nullptr);
-  Status committed = database_->exec("COMMIT");
+  Status committed = database_->run(database_->commit_, "COMMIT");
   if (committed.ok()) database_ = nullptr;
   return committed;
 }

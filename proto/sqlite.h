@@ -50,6 +50,7 @@ class Statement {
   // Steps a statement that gives no rows, and resets it.
   Status run();
   void reset();
+  bool is_prepared() const { return raw_ != nullptr; }
 
   // Of the current row; columns count from 0. Views are valid until the next step() or reset().
   std::int64_t integer(int column) const;
@@ -115,10 +116,15 @@ class Database {
   int wal_pages() const { return *wal_pages_; }
 
  private:
+  friend class Transaction;
   explicit Database(sqlite3* raw);
   Status error(const char* step) const;
+  // Of a transaction: `sql` is compiled once.
+  Status run(Statement& kept, const char* sql);
   sqlite3* raw_ = nullptr;
   std::unique_ptr<int> wal_pages_ = std::make_unique<int>(0);  // Its address is given to SQLite.
+  Statement begin_;
+  Statement commit_;
 };
 
 // A statement that is compiled when it is first asked for. Must not outlive the Database, which

@@ -54,6 +54,9 @@ Result<JournalReader*> JournalEntrySource::reader(std::uint64_t incarnation) {
 }
 
 Result<StoredEntry> JournalEntrySource::entry(std::uint64_t incarnation, std::uint64_t sequence) {
+  if (recent_ != nullptr) {
+    if (auto entry = recent_->take(incarnation, sequence)) return *std::move(entry);
+  }
   auto found = reader(incarnation);
   if (!found.ok()) return found.status();
   return found.value()->entry(sequence);

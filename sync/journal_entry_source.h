@@ -1,6 +1,6 @@
 // JournalEntrySource: an EntrySource over the journal files named by the recorder's heads. Opens a
 // file at its first use, keeps at most kMaxOpenFiles open (the least recently used closes), and
-// closes those that no head names any more.
+// closes those that no head names any more. What was committed just now it takes from memory.
 
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 
+#include "buffer/recent_entries.h"
 #include "sync/entry_source.h"
 
 namespace pitbox {
@@ -16,6 +17,9 @@ namespace pitbox {
 class JournalEntrySource final : public EntrySource {
  public:
   static constexpr std::size_t kMaxOpenFiles = 8;
+
+  // `recent`: where the latest entries are; null: only in the files. Must outlive this.
+  explicit JournalEntrySource(RecentEntries* recent = nullptr) : recent_(recent) {}
 
   void update(const JournalHeads& heads) override;
   Result<StoredEntry> entry(std::uint64_t incarnation, std::uint64_t sequence) override;
@@ -31,6 +35,7 @@ class JournalEntrySource final : public EntrySource {
   Result<JournalReader*> reader(std::uint64_t incarnation);
   void close_least_used();
 
+  RecentEntries* const recent_;
   std::map<std::uint64_t, File> files_;  // By incarnation.
   std::uint64_t uses_ = 0;
 };

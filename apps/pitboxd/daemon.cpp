@@ -44,7 +44,7 @@ struct Daemon::Parts {
   std::unique_ptr<IngestLoop> ingest;
   std::unique_ptr<Recorder> recorder;
   std::unique_ptr<Runner> recorder_runner;
-  JournalEntrySource entries;
+  std::unique_ptr<JournalEntrySource> entries;
   std::unique_ptr<Link> link;
   std::thread link_thread;
   ControlCounters control_counters;
@@ -123,10 +123,11 @@ Status Daemon::Parts::open_link() {
   auto options = link_options(config);
   if (!options.ok()) return options.status();
   LinkReports& reports = recorder->link_reports();
+  entries = std::make_unique<JournalEntrySource>(&recorder->recent_entries());
   auto created = Link::create(
       options.value(), {.heads = recorder->heads(),
                         .live_values = config.live_view_hz > 0 ? &recorder->live_view() : nullptr,
-                        .source = entries,
+                        .source = *entries,
                         .reports = {.acknowledged = reports.acknowledged,
                                     .completed = reports.completed,
                                     .seen = reports.seen,

@@ -248,7 +248,7 @@ TEST_F(Reading, LeapsOverDamagedPagesAndFindsTheRest) {
     ASSERT_TRUE(journal_->commit(commit_of({noisy_batch("7", 20'000)})).ok());
   }
   close();
-  std::string bytes = bytes_of(options_.file);
+  std::string bytes = content_of(options_.file);
   const std::size_t page = 16 * 1024;
   ASSERT_GT(bytes.size(), 40 * page);
   // Pages that hold rows begin with 13; those with the rest of a blob tell nobody that they are
@@ -346,7 +346,7 @@ TEST_F(Reading, RefusesWhatIsNoJournal) {
 TEST_F(Reading, OpensOrRefusesAFileCutShortAnywhere) {
   given_commits(40);
   close();
-  const std::string whole = bytes_of(options_.file);
+  const std::string whole = content_of(options_.file);
   const fs::path cut = folder_ / "cut.db";
   for (std::size_t size = 0; size <= whole.size(); size += 4096) {
     write_over(cut, whole.substr(0, size));

@@ -128,7 +128,7 @@ inline void run_sql(const std::filesystem::path& file, const std::string& sql) {
   ASSERT_TRUE(done.ok()) << done.message();
 }
 
-inline std::string bytes_of(const std::filesystem::path& file) {
+inline std::string content_of(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }

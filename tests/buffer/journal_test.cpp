@@ -209,10 +209,10 @@ TEST_F(JournalFile, RefusesEverythingAfterACommitWhoseSyncFailed) {
   ASSERT_TRUE(mark);
   EXPECT_TRUE(mark->failed);
   EXPECT_EQ(mark->last, 1U);
-  const auto wal = bytes_of(options_.file.string() + "-wal");
+  const auto wal = content_of(options_.file.string() + "-wal");
   EXPECT_FALSE(journal->seal(true).ok());
   journal.reset();
-  EXPECT_EQ(bytes_of(options_.file.string() + "-wal"), wal) << "closing wrote to a broken file";
+  EXPECT_EQ(content_of(options_.file.string() + "-wal"), wal) << "closing wrote to a broken file";
 }
 
 TEST_F(JournalFile, IsBrokenByAFullDiskAndByAFailedCheckpoint) {

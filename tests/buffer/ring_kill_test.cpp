@@ -27,9 +27,9 @@ namespace {
 
 using namespace ring_test;  // NOLINT(google-build-using-namespace): the test's language.
 
-constexpr int kNever = -1;
+constexpr int kNoStop = -1;
 
-int stores_left = kNever;
+int stores_left = kNoStop;
 
 void die_at_the_chosen_store() {
   if (stores_left > 0 && --stores_left == 0) raise(SIGKILL);

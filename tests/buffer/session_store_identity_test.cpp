@@ -30,7 +30,7 @@ TEST_F(Store, LeavesAnOlderCopyThatWasRestoredInPlaceAlone) {
   const std::uint64_t first = journal_->incarnation();
   const fs::path file = journal_->file();
   close();
-  const std::string backup = bytes_of(file);
+  const std::string backup = content_of(file);
   restart();
   given_commits(4);
   ASSERT_EQ(journal_->incarnation(), first);
@@ -48,7 +48,7 @@ TEST_F(Store, LeavesAnOlderCopyOfTheSameOpeningAlone) {
   const std::uint64_t first = journal_->incarnation();
   const fs::path file = journal_->file();
   ASSERT_TRUE(journal_->checkpoint().ok());
-  const std::string backup = bytes_of(file);  // While it is open: the token stays the same.
+  const std::string backup = content_of(file);  // While it is open: the token stays the same.
   given_commits(4);
   close();
   write_over(file, backup);
@@ -62,7 +62,7 @@ TEST_F(Store, LeavesAFileAloneWhoseWalWasRemoved) {
   const std::uint64_t first = journal_->incarnation();
   const fs::path file = journal_->file();
   ASSERT_TRUE(journal_->checkpoint().ok());
-  const std::string before = bytes_of(file);
+  const std::string before = content_of(file);
   given_commits(2);
   close();
   write_over(file, before);
@@ -147,7 +147,7 @@ TEST_F(Store, TakesOverWhenACrashCameBetweenANewFileAndBoxDb) {
   const std::uint64_t first = journal_->incarnation();
   const std::string box = (root_ / "box.db").string();
   close();
-  const std::string box_before = bytes_of(std::filesystem::path(box));
+  const std::string box_before = content_of(std::filesystem::path(box));
   restart();
   auto next = store_->replace(std::move(journal_), carry_of(3), 0, "test");
   ASSERT_TRUE(next.ok()) << next.status().message();

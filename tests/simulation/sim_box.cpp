@@ -73,12 +73,13 @@ bool SimBox::start(std::string& why) {
   link.room_url = "ws://127.0.0.1:6162";
   link.seed = options_.seed + ++lives_;
   LinkReports& reports = recorder_->link_reports();
+  entries_.emplace(&recorder_->recent_entries());
   auto transport = network_.transport();
   transport_ = transport.get();
   auto made = Link::create(link,
                            {.heads = recorder_->heads(),
                             .live_values = nullptr,
-                            .source = entries_,
+                            .source = *entries_,
                             .reports = {.acknowledged = reports.acknowledged,
                                         .completed = reports.completed,
                                         .seen = reports.seen,
@@ -107,7 +108,7 @@ void SimBox::kill() {
   command_.reset();
   link_.reset();
   transport_ = nullptr;
-  entries_.update({});
+  entries_.reset();
   recorder_.reset();
   ring_.reset();
   disk_.revive();

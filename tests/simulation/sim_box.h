@@ -88,7 +88,7 @@ class SimBox {
   // While it is up; in the order in which they are made.
   std::unique_ptr<MessageRing> ring_;
   std::unique_ptr<Recorder> recorder_;
-  JournalEntrySource entries_;
+  std::optional<JournalEntrySource> entries_;
   std::unique_ptr<Link> link_;
   RoomTransport* transport_ = nullptr;  // The link's.
   std::optional<std::future<CommandResult>> command_;

@@ -93,7 +93,7 @@ TEST_F(SimDiskTest, AWriteThatTheFileRefusesNeverHappened) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     Dice dice(seed);
     disk_.cut_power(dice);
-    ASSERT_EQ(bytes_of(name), content);
+    ASSERT_EQ(content_of(name), content);
   }
 }
 
