@@ -28,7 +28,7 @@ struct LapRecord {
   bool started_is_utc = false;
   std::int64_t started_utc_ms = 0;
   std::int64_t started_boot_ns = 0;
-  std::string evidence;  // "gps-line"
+  std::string evidence;  // What told of it: "counter", "gps-line"
 };
 
 class LapEngine {

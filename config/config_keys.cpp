@@ -345,7 +345,9 @@ void add_journal(std::vector<ConfigKey>& keys) {
 void add_track(std::vector<ConfigKey>& keys) {
   keys.push_back(text_key("track", "name", {}, "For people.", PITBOX_MEMBER(track.name)));
   keys.push_back(line_key(
-      "start_finish", "The line that laps are counted at; without it no laps.",
+      "start_finish",
+      "The line that laps are counted at, of cars that do not count their laps "
+      "themselves; without it these have none.",
       [](auto& config) -> auto& { return config.track.start_finish; }));
   keys.push_back(sectors_key());
   keys.push_back(line_key(

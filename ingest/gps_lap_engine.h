@@ -41,14 +41,14 @@
 #include <unordered_map>
 #include <vector>
 
-#include "buffer/lap_engine.h"
 #include "ingest/geometry.h"
+#include "ingest/timed_laps.h"
 #include "proto/definition.h"
 #include "proto/status.h"
 
 namespace pitbox {
 
-class GpsLapEngine final : public LapEngine {
+class GpsLapEngine final : public TimedLaps {
  public:
   static constexpr std::size_t kCarsMax = 128;
   static constexpr std::size_t kSectorsMax = 15;
@@ -75,6 +75,8 @@ class GpsLapEngine final : public LapEngine {
   // kCorrupt also if the state was saved for other lines.
   Status load(std::string_view state) override;
   std::uint64_t state_version() const override { return version_; }
+  // It has positions.
+  bool times(std::string_view car) const override { return cars_.contains(car); }
 
  private:
   // Which columns of a definition matter; -1 for none.

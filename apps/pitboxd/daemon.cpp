@@ -17,10 +17,12 @@
 #include "buffer/recorder.h"
 #include "buffer/runner.h"
 #include "buffer/session_store.h"
+#include "ingest/counter_lap_engine.h"
 #include "ingest/decoders.h"
 #include "ingest/gps_lap_engine.h"
 #include "ingest/ingest_loop.h"
 #include "ingest/inherited_sockets.h"
+#include "ingest/lap_engines.h"
 #include "sync/journal_entry_source.h"
 #include "sync/link.h"
 
@@ -102,11 +104,17 @@ Status Daemon::Parts::open_recorder() {
                                return make_decoder(name, decoder).take();
                              }});
   }
-  if (const auto laps = lap_options(config)) {
-    const auto tried = GpsLapEngine::make(*laps);
+  const auto lines = lap_options(config);
+  if (lines) {
+    const auto tried = GpsLapEngine::make(*lines);
     if (!tried.ok()) return Status(tried.status()).within("track");
-    parts.make_lap_engine = [options = *laps] { return GpsLapEngine::make(options).take(); };
   }
+  parts.make_lap_engine = [lines] {
+    std::vector<std::unique_ptr<TimedLaps>> engines;
+    engines.push_back(std::make_unique<CounterLapEngine>());
+    if (lines) engines.push_back(GpsLapEngine::make(*lines).take());
+    return std::make_unique<LapEngines>(std::move(engines));
+  };
   parts.clock = &system_clock();
   parts.on_published = [this] {
     if (link) link->wake();
