@@ -166,9 +166,27 @@ Result<std::unique_ptr<Journal>> SessionStore::State::take_over(const SessionRec
     next.old.push_back(file);
   }
   // What it evicted of older files may not have come as far as box.db.
-  if (Status learned = learn_evicted(next.carry.evicted); !learned.ok()) return learned;
+  Status learned = learn_carried(session.info.id, next.carry.evicted);
+  if (!learned.ok()) return learned;
   pending = std::move(next);
   return finish_replacement();
+}
+
+// What its newest file says is evicted. Where box.db says less, it could not be told, and the
+// counters count it; or at an earlier start the tombstones could not be read and were not believed
+// in, and the counters were set to that.
+Status SessionStore::State::learn_carried(const Uuid& session, const EvictedRanges& evicted) {
+  const auto known_of = [&] {
+    std::uint64_t count = 0;
+    for (const auto& [incarnation, file] : known.files) {
+      if (file.session == session) count += file.evicted.count();
+    }
+    return count;
+  };
+  const std::uint64_t before = known_of();
+  Status learned = learn_evicted(evicted);
+  if (known_of() != before) recounted.insert(session);
+  return learned;
 }
 
 // A crash while the session was being ended: its file says so before box.db does.
@@ -210,9 +228,8 @@ Result<std::unique_ptr<Journal>> SessionStore::resume() {
   if (!journal.ok()) return journal;
   if (journal.value() == nullptr) return state.take_over(session, why_not);
   state.remember(*journal.value());
-  if (Status learned = state.learn_evicted(journal.value()->evicted()); !learned.ok()) {
-    return learned;
-  }
+  Status learned = state.learn_carried(session.info.id, journal.value()->evicted());
+  if (!learned.ok()) return learned;
   state.known.sessions.at(session.info.id).info = journal.value()->session();
   return journal;
 }

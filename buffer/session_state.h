@@ -44,7 +44,8 @@ struct SessionStore::State {
   std::map<std::uint64_t, RangeSet> unanswered;
   // By incarnation: what files carry on as evicted, and no tombstone answers for, nor has to.
   std::map<std::uint64_t, RangeSet> disbelieved;
-  // Sessions of which tombstones went: what their counters say of them may be another number.
+  // Sessions of which tombstones went, or came back: what their counters say of them may be another
+  // number.
   std::set<Uuid> recounted;
 
   State() = default;
@@ -75,6 +76,7 @@ struct SessionStore::State {
   Result<std::unique_ptr<Journal>> append_to(FileRecord file, std::string& why_not);
   Status set_aside(FileRecord& file, const std::string& why, Replacement* carry) const;
   Result<std::unique_ptr<Journal>> take_over(const SessionRecord& session, const std::string& why);
+  Status learn_carried(const Uuid& session, const EvictedRanges& evicted);
 
   // session_retention.cpp
   const FileRecord* newest_file(const Uuid& session) const;

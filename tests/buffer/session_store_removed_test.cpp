@@ -151,5 +151,25 @@ TEST_F(StoreRemoved, WhatTheRoomHoldsNeedsNoTombstone) {
   EXPECT_TRUE(file.evicted.empty()) << "or nobody would notice if the room lost them";
 }
 
+// At one start tombstones could not be read, were not believed in, and the counters were set to
+// that; at the next they are there.
+TEST_F(StoreRemoved, WhatIsEvictedAfterAllIsCountedAnew) {
+  begin();
+  given_commits(4);
+  incarnation_ = journal_->incarnation();
+  auto next = store_->replace(std::move(journal_), carry_of(4), 0, "test");
+  ASSERT_TRUE(next.ok()) << next.status().message();
+  journal_ = std::move(next).take();
+  restart();
+  EXPECT_FALSE(store_->recounted_evicted(*journal_).has_value());
+  Commit commit;
+  commit.events = {tombstone_event(
+      {.incarnation = incarnation_, .range = {2, 3}, .reason = "disk_full", .records = 2}, 1)};
+  commit.evicted[incarnation_].add(Range{2, 3});
+  ASSERT_TRUE(journal_->commit(commit).ok());
+  restart();
+  EXPECT_EQ(store_->recounted_evicted(*journal_), 2U);
+}
+
 }  // namespace
 }  // namespace pitbox
