@@ -8,8 +8,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 
 #include "apps/pitbox/command.h"
+#include "apps/sim/datagram_player.h"
 #include "apps/sim/nmea_player.h"
 #include "apps/sim/sender.h"
 #include "buffer/clock.h"
@@ -24,11 +26,12 @@ struct FeedOptions {
   std::string to;
   std::string speed = "1";
   std::size_t chunk = 0;
+  std::optional<std::uint16_t> port;
   bool json = false;
 };
 
 struct Played {
-  std::uint64_t sentences = 0;
+  std::uint64_t sentences = 0;  // 0: a recording of datagrams.
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
   std::int64_t recorded_ms = 0;
@@ -126,6 +129,53 @@ Status play(NmeaPlayer player, std::size_t size, double speed, Feed& feed) {
   return status;
 }
 
+// A recording of datagrams: each as it was, at its time.
+Status play(DatagramPlayer& player, std::size_t size, double speed, Sender& sender,
+            Played& played) {
+  const std::int64_t start = steady_now_ns();
+  ProgressLine progress("feed");
+  Status status;
+  while (status.ok() && !was_interrupted()) {
+    const auto piece = player.next();
+    if (!piece) break;
+    if (speed > 0) {
+      const auto due = static_cast<double>(piece->at_ns) / speed;
+      if (!sleep_until_ns(start + static_cast<std::int64_t>(due), was_interrupted)) break;
+    }
+    const auto* bytes = reinterpret_cast<const char*>(piece->bytes.data());
+    status = sender.send(std::string_view(bytes, piece->bytes.size()));
+    if (!status.ok()) break;
+    ++played.messages;
+    played.bytes += piece->bytes.size();
+    played.recorded_ms = piece->at_ns / kNsPerMs;
+    std::array<char, 96> text{};
+    std::snprintf(text.data(), text.size(), "%.1f s of the recording, %zu %% of the file",
+                  static_cast<double>(played.recorded_ms) / 1000, player.position() * 100 / size);
+    progress.show(text.data());
+  }
+  played.seconds = static_cast<double>(steady_now_ns() - start) / 1e9;
+  return status;
+}
+
+// What of the file was no whole datagram, for a person.
+void tell_skipped(const std::filesystem::path& file, const RecordedDatagrams& recording) {
+  const RecordedDatagrams::Skipped& skipped = recording.skipped();
+  const std::uint64_t all = skipped.other + skipped.fragments + skipped.cut + skipped.untimed;
+  if (all > 0) {
+    std::fprintf(stderr,
+                 "pitbox: %s: %llu packets passed over: %llu no UDP, %llu fragments, %llu captured "
+                 "in part, %llu without a time\n",
+                 file.c_str(), static_cast<unsigned long long>(all),
+                 static_cast<unsigned long long>(skipped.other),
+                 static_cast<unsigned long long>(skipped.fragments),
+                 static_cast<unsigned long long>(skipped.cut),
+                 static_cast<unsigned long long>(skipped.untimed));
+  }
+  if (!recording.broken().empty()) {
+    std::fprintf(stderr, "pitbox: %s breaks off at %s\n", file.c_str(), recording.broken().c_str());
+  }
+}
+
 void print_played(const Played& played, bool as_json) {
   if (as_json) {
     const nlohmann::ordered_json json{{"sentences", played.sentences},
@@ -136,8 +186,12 @@ void print_played(const Played& played, bool as_json) {
     std::printf("%s\n", json.dump(2).c_str());
     return;
   }
-  std::printf("sent %llu sentences in %llu messages, %llu bytes; %.3f s of recording in %.3f s\n",
-              static_cast<unsigned long long>(played.sentences),
+  if (played.sentences > 0) {
+    std::printf("sent %llu sentences in ", static_cast<unsigned long long>(played.sentences));
+  } else {
+    std::printf("sent ");
+  }
+  std::printf("%llu messages, %llu bytes; %.3f s of recording in %.3f s\n",
               static_cast<unsigned long long>(played.messages),
               static_cast<unsigned long long>(played.bytes),
               static_cast<double>(played.recorded_ms) / 1000, played.seconds);
@@ -148,14 +202,36 @@ int run_feed(const FeedOptions& options) {
   if (!speed.ok()) return fail(speed.status());
   const auto content = read_file(options.file);
   if (!content.ok()) return fail(content.status());
-  auto player = NmeaPlayer::make(content.value());
-  if (!player.ok()) return fail(Status(player.status()).within(options.file.string()));
+  const std::size_t size = content.value().size();
+  const auto bytes = std::as_bytes(std::span(content.value()));
+  std::optional<NmeaPlayer> sentences;
+  std::optional<DatagramPlayer> datagrams;
+  const Status is_datagrams = RecordedDatagrams::open(bytes).status();
+  if (is_datagrams.ok()) {
+    auto made = DatagramPlayer::make(bytes, options.port);
+    if (!made.ok()) return fail(Status(made.status()).within(options.file.string()));
+    datagrams = std::move(made).take();
+  } else {
+    auto made = NmeaPlayer::make(content.value());
+    if (!made.ok()) {
+      return fail(
+          Status(Code::kRejected, made.status().message() + "; and " + is_datagrams.message())
+              .within(options.file.string()));
+    }
+    sentences = std::move(made).take();
+  }
   catch_interrupts();
   auto sender = Sender::open(options.to, was_interrupted);
   if (!sender.ok()) return fail(sender.status());
+  if (datagrams && sender.value()->is_stream()) {
+    return fail(Status(Code::kRejected, "a recording of datagrams goes to udp://HOST:PORT only"));
+  }
   Feed feed(*sender.value(), options.chunk);
-  const Status status = play(player.value(), content.value().size(), speed.value(), feed);
+  const Status status = datagrams
+                            ? play(*datagrams, size, speed.value(), *sender.value(), feed.played)
+                            : play(*sentences, size, speed.value(), feed);
   print_played(feed.played, options.json);
+  if (datagrams) tell_skipped(options.file, datagrams->recording());
   if (sender.value()->refused() > 0) {
     std::fprintf(stderr, "pitbox: nobody was listening at %s for %llu datagrams or more\n",
                  options.to.c_str(), static_cast<unsigned long long>(sender.value()->refused()));
@@ -168,7 +244,8 @@ int run_feed(const FeedOptions& options) {
 
 void add_feed_command(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<FeedOptions>();
-  CLI::App* command = app.add_subcommand("feed", "Play a recording (NMEA) into a source");
+  CLI::App* command =
+      app.add_subcommand("feed", "Play a recording (NMEA, pcap, pcapng, .cap) into a source");
   command->add_option("FILE", options->file, "The recording")->required();
   command->add_option("--to", options->to, "udp://HOST:PORT or tcp://HOST:PORT")->required();
   command->add_option("--speed", options->speed, "Times the recording's own pace, or 'max'")
@@ -178,6 +255,8 @@ void add_feed_command(CLI::App& app, CommandContext& context) {
                    "UDP: sentences per datagram; TCP: bytes per write. 0: one sentence each")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
+  command->add_option("--port", options->port,
+                      "Of a capture: only the datagrams that went to this port");
   command->add_flag("--json", options->json, "Print a summary as JSON");
   command->callback([options, &context] { context.exit_code = run_feed(*options); });
 }
