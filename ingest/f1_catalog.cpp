@@ -166,6 +166,9 @@ F1Catalog make_f1_catalog(F1Format format) {
   F1Catalog catalog;
   catalog.format = format;
   catalog.cars = f1_cars(format);
+  PartMaker header(format);
+  header.add(f1_header_fields());
+  catalog.header = std::move(header).make("f1.header", false);
   for (const auto packets : {f1_car_packets(), f1_session_packets()}) {
     for (const F1Packet& packet : packets) {
       catalog.packets[packet.id] = plan_of(packet, format);

@@ -70,6 +70,7 @@ struct F1Places {
 struct F1Catalog {
   F1Format format = F1Format::k2022;
   std::size_t cars = 0;
+  F1Part header;                                   // Kept once in a session.
   std::array<F1PacketPlan, kF1PacketIds> packets;  // By packet id; that of events has no parts.
   std::vector<F1EventPlan> events;
   F1Places places;

@@ -73,6 +73,7 @@ DecodeOutcome F1Decoder::decode(const Message& message, RecordSink& sink) {
     if (event == nullptr) return refuse_f1(RejectReason::kUnsupported, sink);
     parts = {event, 1};
   }
+  if (participants_.enter(packet.session_uid)) deliver(packet, packet.catalog->header, sink);
   note(packet);
   for (const F1Part& part : parts) deliver(packet, part, sink);
   return DecodeOutcome::kDecoded;
@@ -94,7 +95,6 @@ bool F1Decoder::read_header(Packet& packet) {
 }
 
 void F1Decoder::note(const Packet& packet) {
-  participants_.enter(packet.session_uid);
   const F1Places& places = packet.catalog->places;
   if (packet.id == kF1LapDataPacket) {
     std::uint32_t active = 0;
@@ -181,7 +181,7 @@ std::string_view F1Decoder::car_at(const Packet& packet, std::size_t slot) const
 }
 
 std::byte* F1Decoder::copy_row(const Packet& packet, const F1Part& part, std::size_t record,
-                               std::byte* out) const {
+                               std::byte* out) {
   const std::byte* const from = packet.bytes.data() + part.first + record * part.stride;
   for (const F1Part::Segment& segment : part.segments) {
     std::memcpy(out, from + segment.at, segment.bytes);

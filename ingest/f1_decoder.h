@@ -5,7 +5,8 @@
 // guessed. Values are copied as they were sent. Each record of a car that is in use becomes a row
 // (f1_participants.h says which are, and what a car is called); slots that are not in use are
 // padding and are skipped. Source time is the header's session time: it starts anew with each
-// session and goes back when a player does (flashback).
+// session and goes back when a player does (flashback). The first header of a session is a row
+// too, so that it is known which session and game the rows after it are of.
 //
 // Rejected, one for each datagram: another size, or a session time that is no time (malformed);
 // formats 2018 to 2099 that are not listed above, packet ids and event codes that the format has
@@ -61,8 +62,8 @@ class F1Decoder final : public Decoder {
   void deliver(const Packet& packet, const F1Part& part, RecordSink& sink);
   bool is_in_use(const Packet& packet, std::size_t slot) const;
   std::string_view car_at(const Packet& packet, std::size_t slot) const;
-  std::byte* copy_row(const Packet& packet, const F1Part& part, std::size_t record,
-                      std::byte* out) const;
+  static std::byte* copy_row(const Packet& packet, const F1Part& part, std::size_t record,
+                             std::byte* out);
 
   F1Participants participants_;
   // Of the rows at hand.

@@ -114,6 +114,7 @@ struct F1Event {
   std::span<const F1Field> fields;  // Behind the code; what follows them means nothing.
 };
 
+std::span<const F1Field> f1_header_fields();
 std::span<const F1Packet> f1_car_packets();
 std::span<const F1Packet> f1_session_packets();
 std::span<const F1Event> f1_events();

@@ -21,13 +21,14 @@ F1Participants::F1Participants() {
   name_cars();
 }
 
-void F1Participants::enter(std::uint64_t uid) {
-  if (has_session_ && uid_ == uid) return;
+bool F1Participants::enter(std::uint64_t uid) {
+  if (has_session_ && uid_ == uid) return false;
   const std::uint64_t version = version_ + 1;
   *this = F1Participants();
   has_session_ = true;
   uid_ = uid;
   version_ = version;
+  return true;
 }
 
 void F1Participants::begin_list(std::size_t active_cars) {

@@ -39,8 +39,9 @@ class F1Participants {
  public:
   F1Participants();
 
-  // A packet of session `uid` is at hand. Another session's participants are forgotten.
-  void enter(std::uint64_t uid);
+  // A packet of session `uid` is at hand. True if it is another one than before, whose participants
+  // are then forgotten.
+  bool enter(std::uint64_t uid);
   // All of a Participants packet is given: begin, each of its slots, end.
   void begin_list(std::size_t active_cars);
   void list(std::size_t slot, std::uint8_t number, std::string_view name);

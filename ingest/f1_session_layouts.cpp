@@ -6,6 +6,23 @@ namespace {
 using enum F1Type;
 
 // clang-format off
+constexpr F1Field kHeaderFields[] = {
+    {"packetFormat", kU16},
+    {"gameYear", kU8, kF1From23},
+    {"gameMajorVersion"},
+    {"gameMinorVersion"},
+    {"packetVersion"},
+    {"packetId"},
+    {"sessionUID", kU64},
+    {"sessionTime", kF32, kF1All, 1, "s"},
+    {"frameIdentifier", kText, kF1All, 4},  // It is a channel of every row.
+    {"overallFrameIdentifier", kU32, kF1From23},
+    {"playerCarIndex"},
+    {"secondaryPlayerCarIndex"},
+};
+static_assert(f1_bytes(kHeaderFields, F1Format::k2022) == f1_header_bytes(F1Format::k2022));
+static_assert(f1_bytes(kHeaderFields, F1Format::k2023) == f1_header_bytes(F1Format::k2023));
+
 constexpr F1Field kMarshalZoneFields[] = {
     {"zoneStart", kF32},
     {"zoneFlag", kI8},
@@ -300,6 +317,10 @@ constexpr bool f1_session_packets_add_up() {
 static_assert(f1_session_packets_add_up());
 
 }  // namespace
+
+std::span<const F1Field> f1_header_fields() {
+  return kHeaderFields;
+}
 
 std::span<const F1Packet> f1_session_packets() {
   return kF1SessionPackets;

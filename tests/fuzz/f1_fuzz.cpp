@@ -77,7 +77,9 @@ class RowCheck final : public RecordSink {
       CHECK(text.ends_with(frame));
       text.remove_suffix(frame.size());
       std::size_t at = f1_header_bytes(format);
-      if (id == kF1EventId) {
+      if (group == "f1.header") {
+        expect_fields(f1_header_fields(), format, 0, text);
+      } else if (id == kF1EventId) {
         expect_fields(event_of(group).fields, format, at + kF1EventCodeBytes, text);
       } else if (const auto* records = records_of(id, group, format, at); records != nullptr) {
         const bool is_each_car = records->is_each_car;

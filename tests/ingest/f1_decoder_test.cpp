@@ -103,7 +103,9 @@ TEST_F(F1DecoderTest, RefusesEverySizeButThePacketsOwn) {
           EXPECT_EQ(outcome, DecodeOutcome::kDecoded);
           EXPECT_EQ(rejected(RejectReason::kMalformed), size == right.size() ? 0 : 1) << size;
         }
-        EXPECT_EQ(sink_.delivered > 0, size == right.size()) << int{id} << ", " << size;
+        // A header and something else.
+        EXPECT_EQ(sink_.delivered > 1, size == right.size()) << int{id} << ", " << size;
+        EXPECT_EQ(sink_.delivered == 0, size != right.size()) << int{id} << ", " << size;
       }
     }
   }
@@ -157,7 +159,7 @@ TEST_F(F1DecoderTest, KeepsTheSessionTimeToTheNanosecondAndRefusesWhatIsNoTime) 
     hear_at(bad);
   }
   EXPECT_EQ(rejected(RejectReason::kMalformed), 4U);
-  EXPECT_EQ(sink_.delivered, 4U);
+  EXPECT_EQ(sink_.delivered, 1U + 4);
 }
 
 TEST_F(F1DecoderTest, CallsCarsByTheirSlotsUntilTheirNumbersAreTold) {
@@ -203,6 +205,24 @@ TEST_F(F1DecoderTest, ForgetsWhoDroveWithTheSession) {
   EXPECT_EQ(cars_of("f1.car_telemetry"), (std::set<std::string>{"slot-0", "slot-1"}));
   EXPECT_EQ(decoder_->participants()[0].number, 0);
   EXPECT_EQ(decoder_->participants()[0].name, "");
+}
+
+TEST_F(F1DecoderTest, KeepsOneHeaderOfEachSession) {
+  for (const std::uint64_t session : {5U, 5U, 0U, 0U, 5U}) {
+    session_ = session;
+    hear(telemetry(7));
+    restart();
+  }
+  const CollectedRows& headers = sink_.groups[{"session", "f1.header"}];
+  const auto value_of = [&](std::size_t row, const char* channel) {
+    return headers.value(row, static_cast<std::size_t>(headers.definition->find(channel)));
+  };
+  ASSERT_EQ(headers.count, 3U);
+  EXPECT_EQ(value_of(0, "sessionUID"), 5);
+  EXPECT_EQ(value_of(1, "sessionUID"), 0);
+  EXPECT_EQ(value_of(2, "packetFormat"), 2024);
+  EXPECT_EQ(value_of(2, "playerCarIndex"), 7);
+  EXPECT_EQ(value_of(2, "frameIdentifier"), 90);
 }
 
 TEST_F(F1DecoderTest, SkipsSlotsThatNobodyIsIn) {

@@ -114,6 +114,17 @@ def floats(names):
     return in_a_row([word for name in names for word in (name, "f32")])
 
 
+HEADER = (
+    [("packetFormat", "u16", 0), ("gameMajorVersion", "u8", 2), ("gameMinorVersion", "u8", 3),
+     ("packetVersion", "u8", 4), ("packetId", "u8", 5), ("sessionUID", "u64", 6),
+     ("sessionTime", "f32", 14), ("playerCarIndex", "u8", 22),
+     ("secondaryPlayerCarIndex", "u8", 23)],
+    [("packetFormat", "u16", 0), ("gameYear", "u8", 2), ("gameMajorVersion", "u8", 3),
+     ("gameMinorVersion", "u8", 4), ("packetVersion", "u8", 5), ("packetId", "u8", 6),
+     ("sessionUID", "u64", 7), ("sessionTime", "f32", 15), ("overallFrameIdentifier", "u32", 23),
+     ("playerCarIndex", "u8", 27), ("secondaryPlayerCarIndex", "u8", 28)])
+
+
 class Decoder:
     def __init__(self):
         self.session = None
@@ -184,6 +195,7 @@ class Decoder:
         if uid != self.session:
             self.session = uid
             self.forget()
+            self.row("session", "f1.header", HEADER[0 if old else 1], 0)
         if packet == 3:
             self.event(code)
         else:
