@@ -63,8 +63,9 @@ struct F1Places {
   Array race_number;
   Array name;
   std::size_t name_bytes = 0;
-  Array result_status;
-  std::size_t num_cars = 0;  // In the final classification.
+  Array result_status;       // In the lap data...
+  Array final_status;        // ...and in the final classification,
+  std::size_t num_cars = 0;  // which has so many cars.
 };
 
 struct F1Catalog {

@@ -39,6 +39,12 @@ std::string_view f1_text(std::span<const std::byte> bytes) {
   return text.substr(0, text.find('\0'));
 }
 
+// A result status that is somebody's.
+bool has_f1_standing(std::span<const std::byte> bytes, F1Places::Array statuses, std::size_t slot) {
+  const auto status = load_f1<std::uint8_t>(bytes, statuses.at + slot * statuses.stride);
+  return status != kF1StatusInvalid && status != kF1StatusInactive;
+}
+
 DecodeOutcome refuse_f1(RejectReason reason, RecordSink& sink) {
   sink.reject(reason, 1);
   return DecodeOutcome::kDecoded;
@@ -99,9 +105,7 @@ void F1Decoder::note(const Packet& packet) {
   if (packet.id == kF1LapDataPacket) {
     std::uint32_t active = 0;
     for (std::size_t slot = 0; slot < packet.catalog->cars; ++slot) {
-      const auto status = load_f1<std::uint8_t>(
-          packet.bytes, places.result_status.at + slot * places.result_status.stride);
-      const bool is_active = status != kF1StatusInvalid && status != kF1StatusInactive;
+      const bool is_active = has_f1_standing(packet.bytes, places.result_status, slot);
       active |= (is_active ? std::uint32_t{1} : 0) << slot;
     }
     participants_.note_standings(active);
@@ -169,9 +173,9 @@ bool F1Decoder::is_in_use(const Packet& packet, std::size_t slot) const {
       slot < load_f1<std::uint8_t>(packet.bytes, places.num_active_cars)) {
     return true;
   }
-  if (packet.id == kF1ClassificationPacket &&
-      slot < load_f1<std::uint8_t>(packet.bytes, places.num_cars)) {
-    return true;
+  if (packet.id == kF1ClassificationPacket) {
+    return slot < load_f1<std::uint8_t>(packet.bytes, places.num_cars) ||
+           has_f1_standing(packet.bytes, places.final_status, slot);
   }
   return participants_.is_active(slot);
 }

@@ -13,8 +13,8 @@
 // not (unsupported). A datagram shorter than a header, or of a format that no game ever had, is
 // dropped as malformed.
 //
-// State: the session and its participants (f1_participants.h), at most 1,215 bytes. It changes a
-// few times a minute; so does nothing with most packets. In the steady state no memory is taken.
+// State: the session and its participants (f1_participants.h), at most 1,215 bytes; most packets
+// leave it as it is. In the steady state no memory is taken.
 //
 // One decoder is for one game: two games on one port would take the session from each other at
 // every packet, and their cars would be `slot-N` most of the time.

@@ -251,6 +251,9 @@ TEST_F(F1DecoderTest, ListsSayThemselvesHowFarTheyGo) {
   put_at(results, f1_place(head, "numCars"), std::uint8_t{2});
   hear(results);
   EXPECT_EQ(cars_of("f1.final_classification"), (std::set<std::string>{"10", "20"}));
+  put_at(results, f1_place(head, 5, "resultStatus"), std::uint8_t{3});
+  hear(results);
+  EXPECT_EQ(cars_of("f1.final_classification"), (std::set<std::string>{"10", "20", "slot-5"}));
 }
 
 TEST_F(F1DecoderTest, PutsWhatIsThePlayersUnderHisCar) {

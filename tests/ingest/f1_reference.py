@@ -233,8 +233,12 @@ class Decoder:
         stride = RECORD_BYTES[table][YEARS.index(self.year)]
         channels = from_table(table, self.year)
         for slot in range(self.cars):
-            if slot < stated or self.is_active(slot):
-                self.row(self.car(slot), group, channels, self.header + before + slot * stride)
+            at = self.header + before + slot * stride
+            in_use = self.is_active(slot)
+            if table == "CLASSIFICATION":
+                in_use = self.data[at + 5] > 1  # resultStatus
+            if slot < stated or in_use:
+                self.row(self.car(slot), group, channels, at)
         self.trailer = self.header + before + self.cars * stride
 
     def packet_0(self):
