@@ -67,14 +67,13 @@ std::vector<std::string> frames_of(F1Format format) {
   std::mt19937 random(7);
   std::vector<std::string> datagrams;
   for (std::uint32_t frame = 0; frame < kFrames; ++frame) {
-    for (const std::uint8_t id :
-         {f1_packet::kMotion, f1_packet::kLapData, f1_packet::kCarTelemetry}) {
+    for (const std::uint8_t id : {kF1MotionId, kF1LapDataId, kF1CarTelemetryId}) {
       const F1Head head = {.format = format,
                            .id = id,
                            .session_time = static_cast<float>(frame) / 60,
                            .frame = frame};
       datagrams.push_back(random_datagram(head, random));
-      if (id != f1_packet::kLapData) continue;
+      if (id != kF1LapDataId) continue;
       for (std::size_t slot = 0; slot < f1_cars(format); ++slot) {
         const bool is_car = slot + 2 < f1_cars(format);
         put_at(datagrams.back(), f1_place(head, slot, "resultStatus"),

@@ -9,10 +9,6 @@
 namespace pitbox {
 namespace {
 
-constexpr std::uint8_t kF1ParticipantsId = 4;
-constexpr std::uint8_t kF1LapDataId = 2;
-constexpr std::uint8_t kF1ClassificationId = 8;
-
 std::uint16_t f1_u16(std::size_t value) {
   CHECK(value <= UINT16_MAX);
   return static_cast<std::uint16_t>(value);

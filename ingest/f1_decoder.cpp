@@ -8,9 +8,6 @@ namespace pitbox {
 namespace {
 
 constexpr std::string_view kF1SessionCar = "session";
-constexpr std::uint8_t kF1LapDataPacket = 2;
-constexpr std::uint8_t kF1ParticipantsPacket = 4;
-constexpr std::uint8_t kF1ClassificationPacket = 8;
 constexpr std::uint8_t kF1StatusInvalid = 0;
 constexpr std::uint8_t kF1StatusInactive = 1;
 // A year and a half: what a game would have to run in one session.
@@ -102,14 +99,14 @@ bool F1Decoder::read_header(Packet& packet) {
 
 void F1Decoder::note(const Packet& packet) {
   const F1Places& places = packet.catalog->places;
-  if (packet.id == kF1LapDataPacket) {
+  if (packet.id == kF1LapDataId) {
     std::uint32_t active = 0;
     for (std::size_t slot = 0; slot < packet.catalog->cars; ++slot) {
       const bool is_active = has_f1_standing(packet.bytes, places.result_status, slot);
       active |= (is_active ? std::uint32_t{1} : 0) << slot;
     }
     participants_.note_standings(active);
-  } else if (packet.id == kF1ParticipantsPacket) {
+  } else if (packet.id == kF1ParticipantsId) {
     participants_.begin_list(load_f1<std::uint8_t>(packet.bytes, places.num_active_cars));
     for (std::size_t slot = 0; slot < packet.catalog->cars; ++slot) {
       const auto name = packet.bytes.subspan(places.name.at + slot * places.name.stride);
@@ -169,11 +166,11 @@ void F1Decoder::deliver(const Packet& packet, const F1Part& part, RecordSink& si
 // The lists of participants and of results say themselves how far they go.
 bool F1Decoder::is_in_use(const Packet& packet, std::size_t slot) const {
   const F1Places& places = packet.catalog->places;
-  if (packet.id == kF1ParticipantsPacket &&
+  if (packet.id == kF1ParticipantsId &&
       slot < load_f1<std::uint8_t>(packet.bytes, places.num_active_cars)) {
     return true;
   }
-  if (packet.id == kF1ClassificationPacket) {
+  if (packet.id == kF1ClassificationId) {
     return slot < load_f1<std::uint8_t>(packet.bytes, places.num_cars) ||
            has_f1_standing(packet.bytes, places.final_status, slot);
   }

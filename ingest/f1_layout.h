@@ -26,9 +26,18 @@ namespace pitbox {
 enum class F1Format : std::uint8_t { k2022, k2023, k2024, k2025, k2026 };
 inline constexpr std::size_t kF1Formats = 5;
 inline constexpr std::size_t kF1PacketIds = 17;
-inline constexpr std::size_t kF1EventId = 3;
 inline constexpr std::size_t kF1CarsMax = 24;
 inline constexpr std::size_t kF1EventCodeBytes = 4;
+
+// Packet ids that mean more than their fields, or that somebody asks for.
+inline constexpr std::uint8_t kF1MotionId = 0;
+inline constexpr std::uint8_t kF1LapDataId = 2;
+inline constexpr std::uint8_t kF1EventId = 3;
+inline constexpr std::uint8_t kF1ParticipantsId = 4;
+inline constexpr std::uint8_t kF1CarTelemetryId = 6;
+inline constexpr std::uint8_t kF1ClassificationId = 8;
+inline constexpr std::uint8_t kF1SessionHistoryId = 11;
+inline constexpr std::uint8_t kF1MotionExId = 13;
 
 constexpr std::size_t f1_header_bytes(F1Format format) {
   return format == F1Format::k2022 ? 24 : 29;

@@ -17,18 +17,6 @@ namespace pitbox {
 inline constexpr std::array<F1Format, kF1Formats> kF1EveryFormat = {
     F1Format::k2022, F1Format::k2023, F1Format::k2024, F1Format::k2025, F1Format::k2026};
 
-namespace f1_packet {
-inline constexpr std::uint8_t kMotion = 0;
-inline constexpr std::uint8_t kSession = 1;
-inline constexpr std::uint8_t kLapData = 2;
-inline constexpr std::uint8_t kEvent = 3;
-inline constexpr std::uint8_t kParticipants = 4;
-inline constexpr std::uint8_t kCarTelemetry = 6;
-inline constexpr std::uint8_t kFinalClassification = 8;
-inline constexpr std::uint8_t kSessionHistory = 11;
-inline constexpr std::uint8_t kMotionEx = 13;
-}  // namespace f1_packet
-
 struct F1Head {
   F1Format format = F1Format::k2024;
   std::uint8_t id = 0;

@@ -18,10 +18,6 @@
 namespace pitbox {
 namespace {
 
-using f1_packet::kCarTelemetry;
-using f1_packet::kLapData;
-using f1_packet::kParticipants;
-
 constexpr std::uint8_t kRacing = 2;  // A result status.
 
 class F1DecoderTest : public ::testing::Test {
@@ -38,7 +34,7 @@ class F1DecoderTest : public ::testing::Test {
   }
   // Participants with these numbers, in the slots from 0.
   std::string participants(const std::vector<int>& numbers, const std::string& name = "NORRIS") {
-    const F1Head head = {.format = format_, .id = kParticipants, .session_uid = session_};
+    const F1Head head = {.format = format_, .id = kF1ParticipantsId, .session_uid = session_};
     std::string datagram = f1_datagram(head);
     put_at(datagram, f1_place(head, "numActiveCars"), static_cast<std::uint8_t>(numbers.size()));
     for (std::size_t slot = 0; slot < numbers.size(); ++slot) {
@@ -49,7 +45,7 @@ class F1DecoderTest : public ::testing::Test {
     return datagram;
   }
   std::string laps(const std::vector<std::uint8_t>& statuses) {
-    const F1Head head = {.format = format_, .id = kLapData, .session_uid = session_};
+    const F1Head head = {.format = format_, .id = kF1LapDataId, .session_uid = session_};
     std::string datagram = f1_datagram(head);
     for (std::size_t slot = 0; slot < statuses.size(); ++slot) {
       put_at(datagram, f1_place(head, slot, "resultStatus"), statuses[slot]);
@@ -59,7 +55,7 @@ class F1DecoderTest : public ::testing::Test {
   // The speed in slot n is 100 + n.
   std::string telemetry(std::uint8_t player = 0) {
     const F1Head head = {
-        .format = format_, .id = kCarTelemetry, .session_uid = session_, .player = player};
+        .format = format_, .id = kF1CarTelemetryId, .session_uid = session_, .player = player};
     std::string datagram = f1_datagram(head);
     for (std::size_t slot = 0; slot < f1_cars(format_); ++slot) {
       put_at(datagram, f1_place(head, slot, "speed"), static_cast<std::uint16_t>(100 + slot));
@@ -187,7 +183,7 @@ TEST_F(F1DecoderTest, DoesNotCallACarByANumberThatIsNoneOrNotItsOwn) {
 
 TEST_F(F1DecoderTest, ANumberLeftInAnUnusedSlotTakesItFromNobody) {
   std::string list = participants({7, 16, 7});
-  put_at(list, f1_place({.format = format_, .id = kParticipants}, "numActiveCars"),
+  put_at(list, f1_place({.format = format_, .id = kF1ParticipantsId}, "numActiveCars"),
          std::uint8_t{2});
   hear(laps({kRacing, kRacing, 1}));
   hear(list);
@@ -245,8 +241,7 @@ TEST_F(F1DecoderTest, ListsSayThemselvesHowFarTheyGo) {
   hear(laps({kRacing}));
   hear(participants({10, 20, 30}));
   EXPECT_EQ(cars_of("f1.participants"), (std::set<std::string>{"10", "20", "30"}));
-  const F1Head head = {
-      .format = format_, .id = f1_packet::kFinalClassification, .session_uid = session_};
+  const F1Head head = {.format = format_, .id = kF1ClassificationId, .session_uid = session_};
   std::string results = f1_datagram(head);
   put_at(results, f1_place(head, "numCars"), std::uint8_t{2});
   hear(results);
@@ -263,7 +258,7 @@ TEST_F(F1DecoderTest, PutsWhatIsThePlayersUnderHisCar) {
     hear(telemetry(static_cast<std::uint8_t>(player)));
     EXPECT_EQ(cars_of("f1.car_telemetry.player"), std::set<std::string>{car}) << player;
     hear(f1_datagram({.format = format_,
-                      .id = f1_packet::kMotionEx,
+                      .id = kF1MotionExId,
                       .session_uid = session_,
                       .player = static_cast<std::uint8_t>(player)}));
     EXPECT_EQ(cars_of("f1.motion_ex"), std::set<std::string>{car}) << player;
@@ -301,7 +296,7 @@ TEST_F(F1DecoderTest, PutsEventsUnderTheCarTheyName) {
 }
 
 TEST_F(F1DecoderTest, AHistoryHasSoManyRowsAsItSays) {
-  const F1Head head = {.format = format_, .id = f1_packet::kSessionHistory};
+  const F1Head head = {.format = format_, .id = kF1SessionHistoryId};
   std::string history = f1_datagram(head);
   for (const auto& [said, kept] :
        std::map<int, std::size_t>{{0, 0}, {3, 3}, {100, 100}, {255, 100}}) {
@@ -325,8 +320,7 @@ TEST_F(F1DecoderTest, AHistoryHasSoManyRowsAsItSays) {
 TEST_F(F1DecoderTest, AHistoryOfAnEmptySlotIsPadding) {
   hear(laps({kRacing}));
   sink_ = {};
-  const F1Head head = {
-      .format = format_, .id = f1_packet::kSessionHistory, .session_uid = session_};
+  const F1Head head = {.format = format_, .id = kF1SessionHistoryId, .session_uid = session_};
   std::string history = f1_datagram(head);
   put_at(history, f1_place(head, "carIdx"), std::uint8_t{1});
   hear(history);
