@@ -26,8 +26,9 @@ Result<std::unique_ptr<Decoder>> make_decoder(std::string_view name,
   }
   if (name == "f1") {
     // Nothing in a stream says where one of its packets ends.
-    if (options.is_stream)
+    if (options.is_stream) {
       return Status(Code::kRejected, "f1 is sent as datagrams: kind = \"udp\"");
+    }
     return std::unique_ptr<Decoder>(std::make_unique<F1Decoder>());
   }
   return Status(Code::kRejected,
