@@ -293,7 +293,7 @@ void add_source(std::vector<ConfigKey>& keys) {
                                 "same name that the service manager hands over is used instead.",
                                 PITBOX_SOURCE(listen)),
                        "IPV4:PORT or [IPV6]:PORT, the port 0..65535", is_listen_address));
-  keys.push_back(text_key(section, "decoder", {"native", "nmea"}, "What the bytes are.",
+  keys.push_back(text_key(section, "decoder", {"native", "nmea", "f1"}, "What the bytes are.",
                           PITBOX_SOURCE(decoder)));
   keys.push_back(ruled(
       text_key(section, "car", {}, "Car number, for decoders whose bytes do not carry one (nmea).",

@@ -1,5 +1,6 @@
 #include "ingest/decoders.h"
 
+#include "ingest/f1_decoder.h"
 #include "ingest/native_decoder.h"
 #include "ingest/nmea_decoder.h"
 #include "proto/definition.h"
@@ -8,7 +9,7 @@
 namespace pitbox {
 
 const std::vector<std::string_view>& decoder_names() {
-  static const std::vector<std::string_view> kNames = {"native", "nmea"};
+  static const std::vector<std::string_view> kNames = {"native", "nmea", "f1"};
   return kNames;
 }
 
@@ -23,7 +24,15 @@ Result<std::unique_ptr<Decoder>> make_decoder(std::string_view name,
   if (name == "nmea") {
     return std::unique_ptr<Decoder>(std::make_unique<NmeaDecoder>(options.car, options.is_stream));
   }
-  return Status(Code::kRejected, "no decoder '" + std::string(name) + "'; there are native, nmea");
+  if (name == "f1") {
+    // Nothing in a stream says where one of its packets ends.
+    if (options.is_stream) {
+      return Status(Code::kRejected, "f1 is sent as datagrams: kind = \"udp\"");
+    }
+    return std::unique_ptr<Decoder>(std::make_unique<F1Decoder>());
+  }
+  return Status(Code::kRejected,
+                "no decoder '" + std::string(name) + "'; there are native, nmea, f1");
 }
 
 }  // namespace pitbox

@@ -37,7 +37,7 @@ class Bell {
   bool rung_ = false;
 };
 
-class IngestLoopTest : public testing::Test {
+class IngestLoopTest : public ::testing::Test {
  protected:
   IngestLoopTest() {
     options_.sources = {options_of(SourceKind::kUdp, folder_ / "udp.ring"),

@@ -17,7 +17,7 @@ namespace {
 using namespace ring_test;    // NOLINT(google-build-using-namespace): the test's language.
 using namespace source_test;  // NOLINT(google-build-using-namespace)
 
-class TcpSourceTest : public testing::Test {
+class TcpSourceTest : public ::testing::Test {
  protected:
   void given_a_source() {
     auto opened_source = TcpSource::open(io_, options_, [this](Source::Urgency) { ++wakes_; });

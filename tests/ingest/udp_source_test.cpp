@@ -15,7 +15,7 @@ namespace {
 using namespace ring_test;    // NOLINT(google-build-using-namespace): the test's language.
 using namespace source_test;  // NOLINT(google-build-using-namespace)
 
-class UdpSourceTest : public testing::Test {
+class UdpSourceTest : public ::testing::Test {
  protected:
   void given_a_source() {
     auto opened_source = UdpSource::open(io_, options_, [this](Source::Urgency urgency) {

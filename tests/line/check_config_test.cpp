@@ -86,6 +86,9 @@ TEST_F(CheckConfig, RefusesASourceWhoseRingOrDecoderCannotBe) {
   const std::string listen = "listen = \"127.0.0.1:9600\"\n";
   expect_refused(source(listen + "ring_mib = 1\nslot_bytes = 65536"), ":5: source.ring_mib: ");
   expect_refused(source(listen + "decoder = \"nmea\"\ncar = \"\""), ":6: source.car: ");
+  expect_refused("[[source]]\nname = \"a\"\nkind = \"tcp\"\ndecoder = \"f1\"\n" + listen,
+                 ":4: source.decoder: f1 is sent as datagrams");
+  EXPECT_EQ(check(source(listen + "decoder = \"f1\"")), 0) << said_;
 }
 
 TEST_F(CheckConfig, RefusesALineThatIsNoTimingLine) {
