@@ -40,7 +40,7 @@ DefinitionPtr game_format() {
   return lap_group(std::move(channels), TimeBase::kCar);
 }
 
-class CounterLaps : public testing::Test {
+class CounterLaps : public ::testing::Test {
  protected:
   // A row of the car's group, a tenth of a second after the one before.
   void row(const std::vector<double>& values) { row_of("27", values); }

@@ -49,7 +49,7 @@ class ToldEngine final : public TimedLaps {
   const std::string evidence_;
 };
 
-class Evidence : public testing::Test {
+class Evidence : public ::testing::Test {
  protected:
   Evidence() : engines_(made(best_, other_)) {}
   static std::vector<std::unique_ptr<TimedLaps>> made(ToldEngine*& best, ToldEngine*& other) {

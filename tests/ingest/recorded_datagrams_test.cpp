@@ -140,7 +140,7 @@ struct Read {
   std::string broken;
 };
 
-Read read_all(const std::string& file) {
+Read read_datagrams(const std::string& file) {
   Read read;
   auto opened = RecordedDatagrams::open(as_bytes_of(file));
   EXPECT_TRUE(opened.ok()) << opened.status().message();
@@ -162,7 +162,8 @@ TEST(RecordedDatagrams, AreReadOfEveryFormOfPcap) {
   const std::vector<PcapForm> forms = {
       {0xA1B2C3D4, false}, {0xA1B2C3D4, true}, {0xA1B23C4D, false}, {0xA1B23C4D, true}};
   for (const PcapForm& form : forms) {
-    const Read read = read_all(pcap_file(form, {a_frame(20'777, "one"), a_frame(20'777, "")}));
+    const Read read =
+        read_datagrams(pcap_file(form, {a_frame(20'777, "one"), a_frame(20'777, "")}));
     EXPECT_EQ(read.payloads, (Texts{"one", ""}));
     const std::int64_t fraction = form.magic == 0xA1B23C4D ? 250'000 : 250'000'000;
     EXPECT_EQ(read.times, (std::vector<std::int64_t>{1'700'000'000'000'000'000 + fraction,
@@ -192,7 +193,7 @@ TEST(RecordedDatagrams, AreReadOfEveryLinkLayer) {
       {276, std::string(20, 's') + v6}};
   for (const auto& [link_type, packet] : packets) {
     SCOPED_TRACE(link_type);
-    EXPECT_EQ(read_all(pcap_file({.link_type = link_type}, {packet})).payloads, Texts{"x"});
+    EXPECT_EQ(read_datagrams(pcap_file({.link_type = link_type}, {packet})).payloads, Texts{"x"});
   }
   const std::string other = pcap_file({.link_type = 105}, {v4});
   const auto refused = RecordedDatagrams::open(as_bytes_of(other));
@@ -203,7 +204,7 @@ TEST(RecordedDatagrams, AreReadOfEveryLinkLayer) {
 TEST(RecordedDatagrams, CountWhatIsNoWholeDatagram) {
   const std::string udp = udp_segment(9, "payload");
   const auto read_one = [](const std::string& packet) {
-    return read_all(pcap_file({.link_type = 101}, {packet}));
+    return read_datagrams(pcap_file({.link_type = 101}, {packet}));
   };
   EXPECT_EQ(read_one(ipv4_packet(udp, 6)).skipped.other, 1U);
   EXPECT_EQ(read_one(ipv4_packet(udp, 17, 0x2000)).skipped.fragments, 1U);
@@ -230,7 +231,7 @@ TEST(RecordedDatagrams, OfAPcapThatBreaksOffAreThoseBeforeThat) {
   const std::string one = pcap_file({}, {first});
   const std::string file = pcap_file({}, {first, a_frame(9, "second")});
   for (std::size_t size = one.size(); size < file.size(); ++size) {
-    const Read read = read_all(file.substr(0, size));
+    const Read read = read_datagrams(file.substr(0, size));
     EXPECT_EQ(read.payloads, Texts{"first"}) << size;
     EXPECT_EQ(read.broken.empty(), size == one.size()) << size;
   }
@@ -240,7 +241,7 @@ TEST(RecordedDatagrams, OfAPcapThatBreaksOffAreThoseBeforeThat) {
   }
   std::string absurd = file;
   absurd.replace(24 + 8, 4, "\xFF\xFF\xFF\x7F");
-  EXPECT_NE(read_all(absurd).broken.find("too long"), std::string::npos);
+  EXPECT_NE(read_datagrams(absurd).broken.find("too long"), std::string::npos);
 }
 
 TEST(RecordedDatagrams, AreReadOfPcapngInEitherByteOrder) {
@@ -256,7 +257,7 @@ TEST(RecordedDatagrams, AreReadOfPcapngInEitherByteOrder) {
         // A new section has interfaces of its own, and may have the other byte order.
         pcapng_section(!is_big) + pcapng_interface(!is_big, 1, 0x80 + 10) +
         pcapng_packet(!is_big, 0, 1536, a_frame(5, "binary"));
-    const Read read = read_all(file);
+    const Read read = read_datagrams(file);
     EXPECT_EQ(read.payloads, (Texts{"micro", "nano", "binary"}));
     EXPECT_EQ(read.times, (std::vector<std::int64_t>{1'500'000'000, 1'500'000, 1'500'000'000}));
     EXPECT_EQ(read.skipped.other, 2U);
@@ -269,26 +270,26 @@ TEST(RecordedDatagrams, OfAPcapngThatLiesAreThoseBeforeThat) {
                            pcapng_packet(false, 0, 1, a_frame(9, "a"));
   const std::string file = good + pcapng_packet(false, 0, 2, a_frame(9, "b"));
   for (std::size_t size = good.size() + 1; size < file.size(); ++size) {
-    const Read read = read_all(file.substr(0, size));
+    const Read read = read_datagrams(file.substr(0, size));
     EXPECT_EQ(read.payloads, Texts{"a"}) << size;
     EXPECT_FALSE(read.broken.empty()) << size;
   }
   for (const std::uint32_t length : {0U, 8U, 13U, 0xFFFFFFFCU}) {
     std::string lying = good;
     lying += FileBytes().u32(6).u32(length).u32(length).u32(0).text;
-    const Read read = read_all(lying);
+    const Read read = read_datagrams(lying);
     EXPECT_EQ(read.payloads, Texts{"a"}) << length;
     EXPECT_FALSE(read.broken.empty()) << length;
   }
   // A captured length beyond its block, a time beyond all times, a resolution that is none.
   std::string longer = pcapng_packet(false, 0, 1, a_frame(9, "c"));
   longer[8 + 12 + 3] = '\x7F';
-  EXPECT_EQ(read_all(good + longer).skipped.cut, 1U);
-  EXPECT_EQ(
-      read_all(good + pcapng_packet(false, 0, ~std::uint64_t{0}, a_frame(9, "c"))).skipped.untimed,
-      1U);
-  EXPECT_EQ(read_all(pcapng_section(false) + pcapng_interface(false, 1, 40) +
-                     pcapng_packet(false, 0, 1, a_frame(9, "c")))
+  EXPECT_EQ(read_datagrams(good + longer).skipped.cut, 1U);
+  EXPECT_EQ(read_datagrams(good + pcapng_packet(false, 0, ~std::uint64_t{0}, a_frame(9, "c")))
+                .skipped.untimed,
+            1U);
+  EXPECT_EQ(read_datagrams(pcapng_section(false) + pcapng_interface(false, 1, 40) +
+                           pcapng_packet(false, 0, 1, a_frame(9, "c")))
                 .skipped.untimed,
             1U);
 }
@@ -296,7 +297,7 @@ TEST(RecordedDatagrams, OfAPcapngThatLiesAreThoseBeforeThat) {
 TEST(RecordedDatagrams, AreReadOfACap) {
   const std::string one = FileBytes().u64(7).u16(3).raw("one").text;
   const std::string file = one + FileBytes().u64(9).u16(0).text;
-  const Read read = read_all(file);
+  const Read read = read_datagrams(file);
   EXPECT_EQ(read.payloads, (Texts{"one", ""}));
   EXPECT_EQ(read.times, (std::vector<std::int64_t>{7, 9}));
   EXPECT_EQ(read.ports, (std::vector<std::uint16_t>{0, 0}));
@@ -314,7 +315,7 @@ TEST(RecordedDatagrams, AreReadOfACap) {
 TEST(RecordedDatagrams, OfALongCapThatBreaksOffAreThoseBeforeThat) {
   std::string file;
   for (int i = 0; i < 100; ++i) file += FileBytes().u64(7).u16(3).raw("one").text;
-  const Read read = read_all(file.substr(0, file.size() - 1));
+  const Read read = read_datagrams(file.substr(0, file.size() - 1));
   EXPECT_EQ(read.payloads.size(), 99U);
   EXPECT_NE(read.broken.find("within a datagram"), std::string::npos);
 }
@@ -324,7 +325,7 @@ TEST(RecordedDatagrams, OfRealGamesAreWhole) {
   for (const char* name : {"f1/f1_2023_garage_a.cap", "f1/f1_2023_garage_b.cap"}) {
     SKIP_WITHOUT(shared_data(name));
     const std::string file = read_whole(shared_data(name));
-    const Read read = read_all(file);
+    const Read read = read_datagrams(file);
     EXPECT_TRUE(read.broken.empty());
     EXPECT_GT(read.payloads.size(), 10U);
     std::size_t bytes = 0;
