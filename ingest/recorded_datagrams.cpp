@@ -47,6 +47,10 @@ bool begins_as_text(std::span<const std::byte> content) {
   });
 }
 
+bool is_cap_time(std::uint64_t time) {
+  return time <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+}
+
 bool looks_like_cap(std::span<const std::byte> content) {
   if (content.size() < kCapRecordBytes || begins_as_text(content)) return false;
   std::size_t at = 0;
@@ -55,9 +59,7 @@ bool looks_like_cap(std::span<const std::byte> content) {
     if (content.size() - at < kCapRecordBytes) return false;
     const auto time = little_endian<std::uint64_t>(content, at);
     const auto length = little_endian<std::uint16_t>(content, at + 8);
-    const bool is_possible =
-        time >= before &&
-        time <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    const bool is_possible = time >= before && is_cap_time(time);
     if (!is_possible || content.size() - at - kCapRecordBytes < length) return false;
     before = time;
     at += kCapRecordBytes + length;
@@ -198,6 +200,7 @@ std::optional<RecordedDatagrams::Datagram> RecordedDatagrams::next_cap() {
   if (!has(kCapRecordBytes + length)) {
     return break_off("it ends within a datagram"), std::nullopt;
   }
+  if (!is_cap_time(time)) return break_off("a time that is none"), std::nullopt;
   const auto bytes = content_.subspan(at_ + kCapRecordBytes, length);
   at_ += kCapRecordBytes + length;
   return Datagram{.at_ns = static_cast<std::int64_t>(time), .port = 0, .bytes = bytes};

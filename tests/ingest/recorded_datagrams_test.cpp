@@ -318,6 +318,10 @@ TEST(RecordedDatagrams, OfALongCapThatBreaksOffAreThoseBeforeThat) {
   const Read read = read_datagrams(file.substr(0, file.size() - 1));
   EXPECT_EQ(read.payloads.size(), 99U);
   EXPECT_NE(read.broken.find("within a datagram"), std::string::npos);
+  // Found by fuzzing: beyond what is looked at first, a time before all times.
+  const Read absurd = read_datagrams(file + FileBytes().u64(~std::uint64_t{0}).u16(0).text);
+  EXPECT_EQ(absurd.payloads.size(), 100U);
+  EXPECT_NE(absurd.broken.find("a time that is none"), std::string::npos);
 }
 
 // Each datagram of two real recordings names the format that the manifest says.
