@@ -33,6 +33,7 @@ void add_session_command(CLI::App& app, CommandContext& context);
 void add_mark_command(CLI::App& app, CommandContext& context);
 void add_sim_command(CLI::App& app, CommandContext& context);
 void add_feed_command(CLI::App& app, CommandContext& context);
+void add_sniff_command(CLI::App& app, CommandContext& context);
 void add_sessions_command(CLI::App& app, CommandContext& context);
 void add_laps_command(CLI::App& app, CommandContext& context);
 void add_channels_command(CLI::App& app, CommandContext& context);

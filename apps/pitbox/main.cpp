@@ -45,6 +45,7 @@ int run(int argc, char** argv) {
   pitbox::add_salvage_command(app, context);
   pitbox::add_sim_command(app, context);
   pitbox::add_feed_command(app, context);
+  pitbox::add_sniff_command(app, context);
   pitbox::add_ledger_command(app, context);
   pitbox::add_bench_command(app, context);
   try {

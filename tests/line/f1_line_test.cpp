@@ -67,5 +67,22 @@ TEST_F(F1Line, ARecordingOfDatagramsIsNotPlayedIntoAStream) {
   EXPECT_NE(no_port.output.find("20777"), std::string::npos) << no_port.output;
 }
 
+TEST_F(F1Line, IsRecognisedInARecordingWithASourceThatHearsIt) {
+  if (recordings().empty()) GTEST_SKIP() << "the folder of recordings is not here";
+  rig_.set({});
+  if (HasFatalFailure()) return;
+  const auto game = rig_.pitbox({"sniff", (recordings() / "f1" / "f1_2023_garage_b.cap").string()});
+  EXPECT_EQ(game.exit_code, 0) << game.output;
+  EXPECT_NE(game.output.find("decoder = \"f1\""), std::string::npos) << game.output;
+  const auto kart = rig_.pitbox({"sniff", (recordings() / "nmea" / "okc_2laps.nmea").string()});
+  EXPECT_EQ(kart.exit_code, 0) << kart.output;
+  EXPECT_NE(kart.output.find("decoder = \"nmea\""), std::string::npos) << kart.output;
+  // The daemon has that port.
+  const std::string address = rig_.stage().source().address();
+  const auto taken = rig_.pitbox({"sniff", address.substr(address.rfind(':') + 1)});
+  EXPECT_EQ(taken.exit_code, 2);
+  EXPECT_NE(taken.output.find("already"), std::string::npos) << taken.output;
+}
+
 }  // namespace
 }  // namespace pitbox
