@@ -26,15 +26,15 @@ constexpr std::array<std::uint16_t, 32> kCp1252 = {
     0x2039, 0x0152, 0xFFFD, 0x017D, 0xFFFD, 0xFFFD, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
     0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0xFFFD, 0x017E, 0x0178};
 
-bool is_digit(char c) {
+bool is_dbc_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-bool begins_name(char c) {
+bool begins_dbc_name(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
 }
 
-bool is_blank(char c) {
+bool is_dbc_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
 }
 
@@ -95,7 +95,7 @@ void DbcCursor::skip_space() {
     const char c = text_[at_];
     if (text_.substr(at_, 2) == "//") {
       while (!is_end() && text_[at_] != '\n') ++at_;
-    } else if (is_blank(c) || (spans_lines_ && c == '\n')) {
+    } else if (is_dbc_blank(c) || (spans_lines_ && c == '\n')) {
       step();
     } else {
       return;
@@ -125,7 +125,7 @@ bool DbcCursor::skip_statement() {
     if (text_[at_] == '"') {
       if (!quoted()) return false;
       line = line_;
-    } else if (begins_name(text_[at_])) {
+    } else if (begins_dbc_name(text_[at_])) {
       word();
     } else {
       step();
@@ -145,14 +145,14 @@ char DbcCursor::peek() {
 }
 
 std::string_view DbcCursor::word() {
-  if (!begins_name(peek())) return {};
+  if (!begins_dbc_name(peek())) return {};
   const std::size_t start = at_;
-  while (!is_end() && (begins_name(text_[at_]) || is_digit(text_[at_]))) ++at_;
+  while (!is_end() && (begins_dbc_name(text_[at_]) || is_dbc_digit(text_[at_]))) ++at_;
   return text_.substr(start, at_ - start);
 }
 
 std::optional<std::uint64_t> DbcCursor::whole() {
-  if (!is_digit(peek())) return std::nullopt;
+  if (!is_dbc_digit(peek())) return std::nullopt;
   std::uint64_t value = 0;
   const char* const begin = text_.data() + at_;
   const auto read = std::from_chars(begin, text_.data() + text_.size(), value);
@@ -174,7 +174,7 @@ std::optional<std::int64_t> DbcCursor::integer() {
 
 std::optional<double> DbcCursor::number() {
   const char first = peek();
-  if (!is_digit(first) && first != '-' && first != '+' && first != '.') return std::nullopt;
+  if (!is_dbc_digit(first) && first != '-' && first != '+' && first != '.') return std::nullopt;
   if (text_.substr(at_, 2) == "+-") return std::nullopt;
   double value = 0;
   const char* const begin = text_.data() + at_ + (first == '+' ? 1 : 0);

@@ -9,7 +9,7 @@
 namespace pitbox {
 namespace {
 
-const DbcSignal* find_signal(const DbcMessage& message, std::string_view name) {
+const DbcSignal* find_dbc_signal(const DbcMessage& message, std::string_view name) {
   const auto found = std::find_if(message.signals.begin(), message.signals.end(),
                                   [&](const DbcSignal& each) { return each.name == name; });
   return found == message.signals.end() ? nullptr : &*found;
@@ -72,7 +72,7 @@ std::string fault_of_multiplexing(const DbcMessage& message, const DbcSwitches& 
     }
     signal.multiplexer = possible.front();
   }
-  const DbcSignal* const multiplexer = find_signal(message, signal.multiplexer);
+  const DbcSignal* const multiplexer = find_dbc_signal(message, signal.multiplexer);
   if (multiplexer == nullptr || !multiplexer->is_multiplexer) {
     return "its multiplexer " + signal.multiplexer + " is not there, or is none";
   }
